@@ -1,0 +1,1 @@
+//! Who may ask: its own Host, no foreign Origin, JSON for POST, a token off loopback.

@@ -1,0 +1,1 @@
+//! `/status`: version, generation and hash, issuers with keys, certificates, upstreams, last reload.

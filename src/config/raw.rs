@@ -1,0 +1,1 @@
+//! What was typed: one struct for each table, unknown keys refused, nothing interpreted.

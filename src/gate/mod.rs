@@ -1,0 +1,11 @@
+//! The product: one synchronous decision on one request, with the time as an argument.
+//!
+//! No I/O, no lock, no clock. [`decide`] is the only way to an [`Admission`], and the proxy forwards nothing without one.
+
+mod decide;
+mod observe;
+mod rejection;
+
+pub use decide::{Admission, Head, Peer, WorkerMemory, decide};
+pub use observe::{Observer, Unobserved};
+pub use rejection::{Detail, Reason, Rejection};

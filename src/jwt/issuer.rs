@@ -1,0 +1,52 @@
+//! One issuer: its policy and its keys.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{AlgorithmSet, KeySet};
+
+/// What an issuer's tokens must say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IssuerPolicy {
+    /// `iss`, compared exactly.
+    pub issuer: Box<str>,
+    /// Our names in the audience claim; at least one.
+    pub audiences: Vec<Box<str>>,
+    /// Whether one of them suffices.
+    pub audience_match: AudienceMatch,
+    /// Where the audience stands: `aud`, or `client_id` for Cognito.
+    pub audience_claim: Box<str>,
+    /// What is accepted in `alg`.
+    pub algorithms: AlgorithmSet,
+    /// Clock skew allowed on `exp`, `nbf` and `iat`: at most five minutes.
+    pub leeway: Duration,
+    /// Claims that must be there besides `exp`, `iss` and the audience.
+    pub require: Vec<Box<str>>,
+    /// Accepted `typ` values, lower case, without `application/`; an absent `typ` counts as `jwt`.
+    pub token_types: Vec<Box<str>>,
+    /// Most seconds between `iat` and `exp`, if limited; then `iat` must be there.
+    pub max_lifetime: Option<Duration>,
+    /// Whether tokens bound to a sender (`cnf`) pass as bearer tokens.
+    pub accept_cnf: bool,
+}
+
+/// Whether one audience suffices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum AudienceMatch {
+    /// Any of them.
+    #[default]
+    Any,
+    /// All of them.
+    All,
+}
+
+/// An issuer whose tokens are checked: policy and keys in force.
+#[derive(Debug)]
+pub struct Issuer {
+    /// Its name in gateway.toml.
+    pub name: Arc<str>,
+    /// What its tokens must say.
+    pub policy: IssuerPolicy,
+    /// Its keys.
+    pub keys: KeySet,
+}

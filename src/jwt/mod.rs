@@ -1,0 +1,26 @@
+//! JSON Web Tokens: parsing, keys, verification, signing (RFC 7515, 7517, 7518, 7519, 8037, 8725, 9864).
+//!
+//! Pure: no I/O, no clock, no HTTP. Key material named by a token (`jwk`, `jku`, `x5u`, `x5c`) is never looked at.
+
+mod algorithm;
+mod base64url;
+mod claims;
+mod compact;
+mod error;
+mod header;
+mod issuer;
+mod jwk;
+mod key_set;
+mod sign;
+mod verify;
+
+pub use algorithm::{Algorithm, AlgorithmSet, KeyFamily};
+pub use claims::ClaimsSet;
+pub use compact::CompactJws;
+pub use error::{KeyError, TokenError};
+pub use header::JoseHeader;
+pub use issuer::{AudienceMatch, Issuer, IssuerPolicy};
+pub use jwk::{JwkSetError, ParsedJwkSet, SkippedKey, parse_jwk_set};
+pub use key_set::{KeyLookupError, KeySet};
+pub use sign::SigningKey;
+pub use verify::{VerifiedToken, VerifyingKey, verify};

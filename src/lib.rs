@@ -1,0 +1,37 @@
+//! Portcullis: a reverse-proxy authentication gateway.
+//!
+//! The modules stand in layers, and each imports only from lower ones (`tests/layering.rs` holds the table):
+//!
+//! | layer | modules | idea |
+//! |---|---|---|
+//! | 0 | [`clock`] [`secret`] [`json`] [`metrics`] | time is an argument; a secret cannot print itself |
+//! | 1 | [`jwt`] [`headers`] [`net`] | pure rules of tokens and fields; sockets |
+//! | 2 | [`config`] | gateway.toml, parsed into a model that cannot be wrong |
+//! | 3 | [`routing`] [`keys`] [`upstream`] | which route, which keys, which server |
+//! | 4 | [`snapshot`] | what one request sees |
+//! | 5 | [`gate`] | the product: one synchronous decision |
+//! | 6 | [`proxy`] [`reload`] | from the decision to the upstream and back |
+//! | 7 | [`server`] [`admin`] | listeners, workers, connections, and the operator's view |
+//! | 8 | [`app`] [`telemetry`] | one process |
+//! | 9 | [`cli`] | the commands |
+
+pub mod admin;
+pub mod app;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod gate;
+pub mod headers;
+pub mod json;
+pub mod jwt;
+pub mod keys;
+pub mod metrics;
+pub mod net;
+pub mod proxy;
+pub mod reload;
+pub mod routing;
+pub mod secret;
+pub mod server;
+pub mod snapshot;
+pub mod telemetry;
+pub mod upstream;

@@ -1,0 +1,13 @@
+//! Sockets and what runs right on them: listeners, TLS, deadlines, the strict HTTP/1.1 framing check.
+
+mod deadlines;
+mod io;
+mod listener;
+mod strict_http1;
+mod tls;
+
+pub use deadlines::{Deadline, Deadlines, Expired};
+pub use io::{ClientIo, ConnectionState, Phase};
+pub use listener::{ListenError, bind_probe, bind_worker};
+pub use strict_http1::{Http1Check, Violation};
+pub use tls::{CertificateError, CertificateInfo, ServerTls, build_server_tls, make_self_signed};

@@ -1,0 +1,64 @@
+//! What a worker has at hand for every request.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+
+use arc_swap::{ArcSwap, Cache};
+
+use crate::clock::Clock;
+use crate::gate::{Peer, WorkerMemory};
+use crate::metrics::{RouteMetrics, WorkerId, WorkerMetrics};
+use crate::net::{ConnectionState, Deadlines};
+use crate::snapshot::Snapshot;
+use crate::upstream::Pools;
+
+use super::{AccessLog, RequestBody};
+
+/// Where the snapshot in force stands: `reload` alone stores into it.
+pub type Publisher = Arc<ArcSwap<Snapshot>>;
+
+/// What all threads share.
+pub struct SharedState {
+    /// The snapshot in force.
+    pub snapshot: Publisher,
+    /// The time.
+    pub clock: Clock,
+    /// Whether TERM was received: `/readyz` says 503 and connections are told to close.
+    pub draining: AtomicBool,
+    /// Client connections of the whole process.
+    pub connections: AtomicUsize,
+}
+
+/// What one worker has. Not `Send`.
+pub struct WorkerContext {
+    /// Its number.
+    pub id: WorkerId,
+    /// What all threads share.
+    pub shared: Arc<SharedState>,
+    /// Its reader of the snapshot: a load is one comparison while nothing has changed.
+    pub snapshot: RefCell<Cache<Publisher, Arc<Snapshot>>>,
+    /// What it remembers between decisions.
+    pub memory: RefCell<WorkerMemory>,
+    /// Its upstream connections.
+    pub pools: Rc<Pools<RequestBody>>,
+    /// Its coarse clock.
+    pub deadlines: Deadlines,
+    /// Its access log.
+    pub access_log: AccessLog,
+    /// Its counters.
+    pub metrics: Arc<WorkerMetrics>,
+    /// Counters of requests that reached no route.
+    pub no_route: Arc<RouteMetrics>,
+}
+
+/// What a connection's requests share.
+pub struct ConnectionContext {
+    /// Its worker.
+    pub worker: Rc<WorkerContext>,
+    /// Who sent it.
+    pub peer: Peer,
+    /// What limits are measured by.
+    pub state: Rc<ConnectionState>,
+}

@@ -1,0 +1,1 @@
+//! WebSocket: two byte streams joined after the upstream's 101.

@@ -1,0 +1,9 @@
+//! Which route a request takes, and what the route asks of a token.
+
+mod access;
+mod route;
+mod table;
+
+pub use access::{Access, AccessError};
+pub use route::Route;
+pub use table::{NoRoute, RouteTable};

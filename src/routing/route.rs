@@ -1,0 +1,41 @@
+//! One route, compiled.
+
+use std::sync::Arc;
+
+use http::Method;
+
+use crate::config::{HostPattern, Preflight};
+use crate::headers::{ClaimHeaders, PathAllow};
+use crate::metrics::RouteMetrics;
+
+use super::Access;
+
+/// A route as requests use it.
+pub struct Route {
+    /// Its name in gateway.toml.
+    pub name: Arc<str>,
+    /// Hosts; any if empty.
+    pub hosts: Vec<HostPattern>,
+    /// Path prefix, percent-decoded.
+    pub path: Box<str>,
+    /// Methods; any if empty.
+    pub methods: Vec<Method>,
+    /// Index of its upstream in the snapshot.
+    pub upstream: usize,
+    /// Who may pass.
+    pub access: Access,
+    /// The claim headers.
+    pub claim_headers: ClaimHeaders,
+    /// Whether `Authorization` goes upstream.
+    pub forward_token: bool,
+    /// Whether the matched prefix is taken off.
+    pub strip_prefix: bool,
+    /// What its paths may hold.
+    pub path_allow: PathAllow,
+    /// What happens to a CORS preflight.
+    pub preflight: Preflight,
+    /// Bytes of a request body.
+    pub body_bytes: Option<u64>,
+    /// Its counters.
+    pub metrics: Arc<RouteMetrics>,
+}

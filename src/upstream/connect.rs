@@ -1,0 +1,1 @@
+//! Connecting: TCP with `TCP_NODELAY`, TLS for https.
