@@ -1,13 +1,16 @@
 //! What one request sees: routes, issuers with their keys, upstreams, certificates. Immutable, replaced as a whole.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::config::{Config, Limits};
-use crate::headers::{StripSet, TrustedProxies};
+use crate::clock::Clock;
+use crate::config::{self, Certificates, Config, ConfigError, ConfigErrors, Limits, Place};
+use crate::headers::{ClaimHeaders, StripSet, TrustedProxies};
 use crate::jwt::{Issuer, SkippedKey};
-use crate::metrics::Metrics;
-use crate::net::ServerTls;
-use crate::routing::RouteTable;
+use crate::keys;
+use crate::metrics::{IssuerMetrics, Metrics};
+use crate::net::{self, CertificateError, ServerTls};
+use crate::routing::{Access, Route, RouteTable};
 use crate::upstream::Upstream;
 
 /// One generation of everything that a decision needs.
@@ -20,7 +23,9 @@ pub struct Snapshot {
     pub routes: Arc<RouteTable>,
     /// The issuers, in the order of the configuration.
     pub issuers: Vec<Arc<Issuer>>,
-    /// Keys that were left out, by issuer in the same order.
+    /// Their counters, in the same order.
+    pub issuer_metrics: Vec<Arc<IssuerMetrics>>,
+    /// Their keys that were left out, in the same order.
     pub skipped_keys: Vec<Vec<SkippedKey>>,
     /// The upstreams, in the order of the configuration.
     pub upstreams: Vec<Arc<Upstream>>,
@@ -44,25 +49,203 @@ pub struct Fixtures {
     /// Session tickets, so that a reload does not end resumption.
     pub tickets: Arc<dyn rustls::server::ProducesTickets>,
     /// The time, for certificates that are made.
-    pub clock: crate::clock::Clock,
+    pub clock: Clock,
 }
 
-/// Why a valid configuration could not be built: a key, certificate or CA file. One entry for each, with place.
-#[derive(Debug, thiserror::Error)]
-#[error("{}", .0.join("\n"))]
-pub struct BuildErrors(pub Vec<String>);
-
 impl Snapshot {
-    /// Loads keys and certificates and builds a snapshot. Upstreams and issuers whose settings have not changed are
-    /// taken over from `previous`, with their pools, counters and key identities.
+    /// Loads keys and certificates and builds a snapshot. Upstreams whose settings have not changed are taken over from
+    /// `previous`, with their connections and what was learned of their addresses.
     ///
     /// # Errors
-    /// Everything that cannot be loaded.
+    /// Every key, certificate and CA file that cannot be used.
     pub fn build(
-        _config: Config,
-        _previous: Option<&Self>,
-        _fixtures: &Fixtures,
-    ) -> Result<Self, BuildErrors> {
-        todo!("snapshot: founder")
+        config: Config,
+        previous: Option<&Self>,
+        fixtures: &Fixtures,
+    ) -> Result<Self, ConfigErrors> {
+        let mut errors = Vec::new();
+        let (issuers, skipped_keys) = load_issuers(&config, &mut errors);
+        let upstreams = prepare_upstreams(&config, previous, &fixtures.metrics, &mut errors);
+        let tls = match &config.server.tls {
+            Some(certificates) => load_certificates(certificates, &config, fixtures, &mut errors),
+            None => None,
+        };
+        if !errors.is_empty() {
+            return Err(ConfigErrors(errors));
+        }
+        let routes = config
+            .routes
+            .iter()
+            .map(|route| compile_route(route, &config, &fixtures.metrics))
+            .collect();
+        Ok(Self {
+            generation: previous.map_or(1, |previous| previous.generation + 1),
+            routes: Arc::new(RouteTable::new(routes)),
+            issuer_metrics: issuers
+                .iter()
+                .map(|issuer| fixtures.metrics.issuer(&issuer.name))
+                .collect(),
+            issuers,
+            skipped_keys,
+            upstreams,
+            tls,
+            strip: strip_set(&config),
+            trusted_proxies: config.server.trusted_proxies.clone(),
+            realm: config.server.realm.clone(),
+            limits: config.server.limits.clone(),
+            config: Arc::new(config),
+        })
     }
+
+    /// The counters of an issuer of this snapshot.
+    #[must_use]
+    pub fn metrics_of(&self, issuer: &Arc<Issuer>) -> Option<&Arc<IssuerMetrics>> {
+        let index = self
+            .issuers
+            .iter()
+            .position(|candidate| Arc::ptr_eq(candidate, issuer))?;
+        self.issuer_metrics.get(index)
+    }
+}
+
+/// Loads the keys of every issuer; an issuer that fails leaves an error and no entry.
+fn load_issuers(
+    config: &Config,
+    errors: &mut Vec<ConfigError>,
+) -> (Vec<Arc<Issuer>>, Vec<Vec<SkippedKey>>) {
+    let mut issuers = Vec::with_capacity(config.issuers.len());
+    let mut skipped = Vec::with_capacity(config.issuers.len());
+    for issuer in &config.issuers {
+        match keys::load(issuer, &config.state_directory) {
+            Ok(loaded) => {
+                issuers.push(Arc::new(Issuer {
+                    name: Arc::clone(&issuer.name),
+                    policy: issuer.policy.clone(),
+                    keys: loaded.keys,
+                }));
+                skipped.push(loaded.skipped);
+            }
+            Err(error) => errors.push(ConfigError {
+                place: issuer.place.clone(),
+                message: format!("keys of issuer {:?}: {error}", issuer.name),
+                hint: None,
+            }),
+        }
+    }
+    (issuers, skipped)
+}
+
+fn prepare_upstreams(
+    config: &Config,
+    previous: Option<&Snapshot>,
+    metrics: &Metrics,
+    errors: &mut Vec<ConfigError>,
+) -> Vec<Arc<Upstream>> {
+    let mut upstreams = Vec::with_capacity(config.upstreams.len());
+    for upstream in &config.upstreams {
+        let kept = previous.and_then(|previous| {
+            previous
+                .upstreams
+                .iter()
+                .find(|kept| has_same_settings(&kept.config, upstream))
+        });
+        if let Some(kept) = kept {
+            upstreams.push(Arc::clone(kept));
+            continue;
+        }
+        match Upstream::new(upstream.clone(), metrics.upstream(&upstream.name)) {
+            Ok(made) => upstreams.push(made),
+            Err(error) => errors.push(ConfigError {
+                place: upstream.place.clone(),
+                message: format!("CA of upstream {:?}: {error}", upstream.name),
+                hint: None,
+            }),
+        }
+    }
+    upstreams
+}
+
+/// Whether two upstreams differ in their place in the file alone. One with a CA file never does: the file may have
+/// changed.
+fn has_same_settings(kept: &config::Upstream, wanted: &config::Upstream) -> bool {
+    wanted.ca.is_none()
+        && config::Upstream {
+            place: wanted.place.clone(),
+            ..kept.clone()
+        } == *wanted
+}
+
+fn load_certificates(
+    certificates: &Certificates,
+    config: &Config,
+    fixtures: &Fixtures,
+    errors: &mut Vec<ConfigError>,
+) -> Option<ServerTls> {
+    let loaded = certificate_files(certificates, config, fixtures)
+        .and_then(|pairs| net::build_server_tls(&pairs, Arc::clone(&fixtures.tickets)));
+    match loaded {
+        Ok(tls) => Some(tls),
+        Err(CertificateError { file, problem }) => {
+            errors.push(ConfigError {
+                place: Place {
+                    file,
+                    ..Place::default()
+                },
+                message: problem,
+                hint: None,
+            });
+            None
+        }
+    }
+}
+
+/// The certificate and key files; made now if they are to be self-signed.
+fn certificate_files(
+    certificates: &Certificates,
+    config: &Config,
+    fixtures: &Fixtures,
+) -> Result<Vec<(PathBuf, PathBuf)>, CertificateError> {
+    match certificates {
+        Certificates::Files(pairs) => Ok(pairs.clone()),
+        Certificates::SelfSigned(names) => {
+            let directory = config.state_directory.join("tls");
+            net::make_self_signed(names, &directory, fixtures.clock.now()).map(|pair| vec![pair])
+        }
+    }
+}
+
+fn compile_route(route: &config::Route, config: &Config, metrics: &Metrics) -> Route {
+    Route {
+        name: Arc::clone(&route.name),
+        hosts: route.hosts.clone(),
+        path: route.path.clone(),
+        methods: route.methods.clone(),
+        upstream: route.upstream,
+        access: Access {
+            auth: route.auth,
+            issuers: (0..config.issuers.len())
+                .map(|issuer| route.issuers.contains(&issuer))
+                .collect(),
+            scopes: route.scopes.clone(),
+            any_scope: route.any_scope.clone(),
+            claims: route.claims.clone(),
+        },
+        claim_headers: ClaimHeaders(route.claim_headers.clone()),
+        forward_token: route.forward_token,
+        strip_prefix: route.strip_prefix,
+        path_allow: route.path_allow,
+        preflight: route.preflight,
+        body_bytes: route.body_bytes.or(config.server.limits.body_bytes),
+        metrics: metrics.route(&route.name),
+    }
+}
+
+/// The union over the whole configuration: a name that one route sets is stripped on all of them.
+fn strip_set(config: &Config) -> StripSet {
+    let claim_headers = config
+        .routes
+        .iter()
+        .flat_map(|route| &route.claim_headers)
+        .map(|header| header.name.as_str());
+    StripSet::new(claim_headers.chain(config.strip.iter().map(String::as_str)))
 }

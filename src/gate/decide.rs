@@ -3,18 +3,23 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use http::header::{ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, HOST, ORIGIN};
 use http::request::Parts;
+use http::uri::PathAndQuery;
+use http::{HeaderValue, Method};
 
 use crate::clock::UnixTime;
-use crate::headers::{Client, Upgrade};
-use crate::routing::Route;
+use crate::config::{AuthMode, Preflight};
+use crate::headers::{self, Client, CredentialsError, Target, Upgrade};
+use crate::jwt::{self, TokenError, VerifiedToken};
+use crate::routing::{AccessError, NoRoute, Route};
 use crate::snapshot::Snapshot;
 
-use super::{Observer, Rejection};
+use super::{Detail, Observer, Reason, Rejection};
 
 /// A request's head, and where it came from.
 pub struct Head {
-    /// The head, as hyper read it; after a decision, as the upstream shall see it.
+    /// The head, as hyper read it; after an admission, as the upstream shall see it.
     pub parts: Parts,
     /// Who sent it.
     pub peer: Peer,
@@ -29,16 +34,12 @@ pub struct Peer {
     pub secure: bool,
 }
 
-/// What a worker remembers from one decision to the next. The token cache has its place here.
-#[derive(Default)]
-pub struct WorkerMemory {}
-
 /// The permit to forward one request. Only [`decide`] makes one.
 pub struct Admission {
     route: Arc<Route>,
     client: Client,
     upgrade: Option<Upgrade>,
-    path_and_query: Option<http::uri::PathAndQuery>,
+    path_and_query: Option<PathAndQuery>,
     expires: Option<UnixTime>,
 }
 
@@ -48,38 +49,248 @@ impl Admission {
     pub fn route(&self) -> &Arc<Route> {
         &self.route
     }
+
     /// Who asks.
     #[must_use]
     pub fn client(&self) -> IpAddr {
         self.client.address
     }
+
     /// The upgrade it asks for.
     #[must_use]
     pub fn upgrade(&self) -> Option<Upgrade> {
         self.upgrade
     }
+
     /// When the token that admitted it ends, leeway included: an upgraded connection ends then.
     #[must_use]
     pub fn expires(&self) -> Option<UnixTime> {
         self.expires
     }
+
     /// The target that the upstream gets, if `strip_prefix` changed it.
     #[must_use]
-    pub fn path_and_query(&self) -> Option<&http::uri::PathAndQuery> {
+    pub fn path_and_query(&self) -> Option<&PathAndQuery> {
         self.path_and_query.as_ref()
     }
 }
 
 /// Decides on one request, and edits its head into what the upstream shall see.
 ///
+/// The order is part of the contract: what comes first is answered first, and nothing is inserted before every
+/// spelling of it was stripped.
+///
 /// # Errors
 /// The refusal; the head is then of no further use.
 pub fn decide(
-    _snapshot: &Snapshot,
-    _memory: &mut WorkerMemory,
-    _head: &mut Head,
-    _now: UnixTime,
-    _observer: &mut impl Observer,
+    snapshot: &Snapshot,
+    head: &mut Head,
+    now: UnixTime,
+    observer: &mut impl Observer,
 ) -> Result<Admission, Rejection> {
-    todo!("gate: founder")
+    let Head { parts, peer } = head;
+    let client = headers::client_of(
+        peer.address,
+        peer.secure,
+        &parts.headers,
+        &snapshot.trusted_proxies,
+    );
+    observer.client(client);
+    // hyper counts the fields of HTTP/1.1 itself; of HTTP/2 it bounds only their bytes.
+    if parts.headers.len() > snapshot.limits.header_count {
+        return Err(Rejection::new(Reason::HeadTooLarge));
+    }
+
+    let Destination {
+        route,
+        path_and_query,
+        preflight,
+    } = destination(snapshot, parts)?;
+    observer.route(&route);
+
+    let upgrade = headers::remove_hop_by_hop(
+        &parts.method,
+        parts.version,
+        &mut parts.headers,
+        &snapshot.strip,
+    )?;
+    snapshot.strip.strip(&mut parts.headers);
+
+    let token = if preflight {
+        None
+    } else {
+        authenticate(snapshot, &route, parts, now)?
+    };
+    if let Some(token) = &token {
+        observer.token(token);
+        route
+            .access
+            .permits(token.claims())
+            .map_err(refused_access)?;
+    }
+    if preflight || (route.access.auth != AuthMode::None && !route.forward_token) {
+        parts.headers.remove(AUTHORIZATION);
+    }
+
+    if let Some(token) = &token {
+        route
+            .claim_headers
+            .insert(token.claims().all(), &mut parts.headers);
+    }
+    tell_of_client(parts, client, peer.address.ip());
+    Ok(Admission {
+        expires: token.as_ref().and_then(usable_until),
+        route,
+        client,
+        upgrade,
+        path_and_query,
+    })
+}
+
+/// Where a request goes.
+struct Destination {
+    route: Arc<Route>,
+    path_and_query: Option<PathAndQuery>,
+    /// A CORS preflight that the route lets through without a token (Fetch, CORS-preflight request).
+    preflight: bool,
+}
+
+/// Target → route.
+fn destination(snapshot: &Snapshot, parts: &Parts) -> Result<Destination, Rejection> {
+    let target = Target::parse(&parts.method, &parts.uri, &parts.headers, parts.version)?;
+    let asked_method = preflight_method(parts);
+    let by_preflight = asked_method
+        .as_ref()
+        .and_then(|method| snapshot.routes.find(&target, method).ok())
+        .filter(|route| route.preflight == Preflight::Forward);
+    let (route, preflight) = match by_preflight {
+        Some(route) => (route, true),
+        None => (
+            snapshot
+                .routes
+                .find(&target, &parts.method)
+                .map_err(no_route)?,
+            false,
+        ),
+    };
+    target.permitted(route.path_allow)?;
+    let path_and_query = if route.strip_prefix {
+        Some(stripped(&route.path, &target, parts)?)
+    } else {
+        None
+    };
+    Ok(Destination {
+        route: Arc::clone(route),
+        path_and_query,
+        preflight,
+    })
+}
+
+/// The method that a CORS preflight asks for.
+fn preflight_method(parts: &Parts) -> Option<Method> {
+    if parts.method != Method::OPTIONS || !parts.headers.contains_key(ORIGIN) {
+        return None;
+    }
+    let asked = parts.headers.get(ACCESS_CONTROL_REQUEST_METHOD)?;
+    Method::from_bytes(asked.as_bytes()).ok()
+}
+
+fn no_route(error: NoRoute) -> Rejection {
+    match error {
+        NoRoute::NotFound => Rejection::new(Reason::NoRoute),
+        NoRoute::MethodNotAllowed(methods) => Rejection {
+            reason: Reason::MethodNotAllowed,
+            detail: Detail::Allow(methods),
+        },
+        NoRoute::Ambiguous => Rejection::new(Reason::AmbiguousPath),
+    }
+}
+
+/// The target without the route's prefix: as many raw segments are taken off as the prefix has.
+fn stripped(prefix: &str, target: &Target<'_>, parts: &Parts) -> Result<PathAndQuery, Rejection> {
+    let segments = prefix
+        .split('/')
+        .filter(|segment| !segment.is_empty())
+        .count();
+    let mut rest = target.path;
+    for _ in 0..segments {
+        rest = rest[1..].find('/').map_or("", |border| &rest[1 + border..]);
+        if rest.is_empty() {
+            break;
+        }
+    }
+    let path = if rest.is_empty() { "/" } else { rest };
+    let joined = match parts.uri.query() {
+        Some(query) => {
+            PathAndQuery::from_maybe_shared(bytes::Bytes::from([path, "?", query].concat()))
+        }
+        None => PathAndQuery::try_from(path),
+    };
+    joined.map_err(|error| Rejection::fault(Reason::Internal, error))
+}
+
+/// Credentials → token. `Ok(None)` is an anonymous request that the route admits.
+fn authenticate(
+    snapshot: &Snapshot,
+    route: &Route,
+    parts: &Parts,
+    now: UnixTime,
+) -> Result<Option<VerifiedToken>, Rejection> {
+    let may_be_absent = match route.access.auth {
+        AuthMode::None => return Ok(None),
+        AuthMode::Optional => true,
+        AuthMode::Required => false,
+    };
+    let token = match headers::bearer_token(&parts.headers) {
+        Err(CredentialsError::Absent) if may_be_absent => return Ok(None),
+        Err(error) => return Err(error.into()),
+        Ok(token) => token,
+    };
+    let limit = snapshot.limits.token_bytes;
+    if token.len() > limit {
+        return Err(TokenError::TooLong { limit }.into());
+    }
+    let admitted = |issuer: usize| {
+        route
+            .access
+            .issuers
+            .get(issuer)
+            .is_some_and(|admitted| *admitted)
+    };
+    Ok(Some(jwt::verify(token, &snapshot.issuers, admitted, now)?))
+}
+
+fn refused_access(error: AccessError<'_>) -> Rejection {
+    match error {
+        AccessError::InsufficientScope(scopes) => Rejection {
+            reason: Reason::InsufficientScope,
+            detail: Detail::Scopes(scopes.into()),
+        },
+        AccessError::ClaimMismatch(rule) => Rejection {
+            reason: Reason::ClaimMismatch,
+            detail: Detail::Rule(rule.name.clone()),
+        },
+    }
+}
+
+/// `exp` and the issuer's leeway.
+fn usable_until(token: &VerifiedToken) -> Option<UnixTime> {
+    token
+        .claims()
+        .expires()
+        .map(|expires| expires.plus(token.issuer().policy.leeway))
+}
+
+/// Says who the client is, in fields that only we set.
+fn tell_of_client(parts: &mut Parts, client: Client, peer: IpAddr) {
+    let host = match parts.uri.authority() {
+        Some(authority) => HeaderValue::from_str(authority.as_str()).ok(),
+        None => parts.headers.get(HOST).cloned(),
+    };
+    let host = host
+        .as_ref()
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    headers::set_forwarded(&mut parts.headers, client, peer, host);
+    headers::append_via(&mut parts.headers, parts.version);
 }

@@ -6,6 +6,6 @@ mod decide;
 mod observe;
 mod rejection;
 
-pub use decide::{Admission, Head, Peer, WorkerMemory, decide};
+pub use decide::{Admission, Head, Peer, decide};
 pub use observe::{Observer, Unobserved};
 pub use rejection::{Detail, Reason, Rejection};

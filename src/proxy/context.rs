@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 use arc_swap::{ArcSwap, Cache};
 
 use crate::clock::Clock;
-use crate::gate::{Peer, WorkerMemory};
+use crate::gate::Peer;
 use crate::metrics::{RouteMetrics, WorkerId, WorkerMetrics};
 use crate::net::{ConnectionState, Deadlines};
 use crate::snapshot::Snapshot;
@@ -39,8 +39,6 @@ pub struct WorkerContext {
     pub shared: Arc<SharedState>,
     /// Its reader of the snapshot: a load is one comparison while nothing has changed.
     pub snapshot: RefCell<Cache<Publisher, Arc<Snapshot>>>,
-    /// What it remembers between decisions.
-    pub memory: RefCell<WorkerMemory>,
     /// Its upstream connections.
     pub pools: Rc<Pools<RequestBody>>,
     /// Its coarse clock.

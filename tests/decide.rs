@@ -1,0 +1,282 @@
+//! The decision itself: order, completeness, and what the upstream sees.
+
+mod support;
+
+use portcullis::gate::{Detail, Reason};
+use portcullis::jwt::Algorithm;
+use serde_json::json;
+use support::{Fixture, NOW, claims, claims_with, get, head};
+
+const ROUTES: &str = r#"
+[claim_headers]
+"X-Auth-Subject" = "sub"
+"X-Auth-Scope" = "scope"
+"X-Auth-Roles" = "realm_access.roles"
+
+[[upstreams]]
+name = "orders"
+urls = ["http://127.0.0.1:9"]
+
+[[routes]]
+name = "orders"
+path = "/orders"
+methods = ["GET", "POST"]
+upstream = "orders"
+scopes = ["orders:read"]
+claims = { "realm_access.roles" = { contains = "ops" }, tenant = { equals = "acme" } }
+
+[[routes]]
+name = "open"
+path = "/open"
+upstream = "orders"
+auth = "none"
+
+[[routes]]
+name = "maybe"
+path = "/maybe"
+upstream = "orders"
+auth = "optional"
+
+[[routes]]
+name = "stripped"
+path = "/legacy/api"
+upstream = "orders"
+auth = "none"
+strip_prefix = true
+
+[[routes]]
+name = "browser"
+path = "/browser"
+methods = ["PUT"]
+upstream = "orders"
+preflight = "forward"
+forward_token = true
+"#;
+
+fn fixture() -> Fixture {
+    Fixture::new(&[Algorithm::EdDsa, Algorithm::Es256], ROUTES)
+}
+
+fn bearer(fixture: &Fixture, changes: &serde_json::Value) -> String {
+    format!(
+        "Bearer {}",
+        fixture.sign(Algorithm::EdDsa, &claims_with(changes))
+    )
+}
+
+#[test]
+fn a_good_token_is_admitted_and_its_claims_become_fields() {
+    let fixture = fixture();
+    let fields = fixture
+        .fields(get("/orders/1").header("authorization", bearer(&fixture, &json!({}))))
+        .expect("admitted");
+    assert_eq!(fields["x-auth-subject"], "alice");
+    assert_eq!(fields["x-auth-scope"], "orders:read orders:write");
+    assert_eq!(fields["x-auth-roles"], "ops,viewer");
+    assert!(
+        !fields.contains_key("authorization"),
+        "the token stays at the gate"
+    );
+    assert_eq!(fields["x-forwarded-for"], "192.0.2.7");
+    assert_eq!(fields["x-forwarded-proto"], "https");
+    assert_eq!(fields["x-forwarded-host"], "api.test");
+}
+
+#[test]
+fn what_is_wrong_first_is_answered_first() {
+    let fixture = fixture();
+    let expired = json!({ "exp": NOW.seconds() - 31, "aud": "other", "tenant": "other" });
+    let cases = [
+        (get("/orders/../open"), Reason::MalformedTarget),
+        (get("/nowhere"), Reason::NoRoute),
+        (get("/orders").method("DELETE"), Reason::MethodNotAllowed),
+        (
+            get("/orders").header("connection", "x-auth-subject"),
+            Reason::MalformedField,
+        ),
+        (get("/orders"), Reason::MissingToken),
+        (
+            get("/orders").header("authorization", "Basic YTpi"),
+            Reason::MalformedCredentials,
+        ),
+        (
+            get("/orders").header("authorization", "Bearer a.b"),
+            Reason::Malformed,
+        ),
+        (
+            get("/orders").header("authorization", bearer(&fixture, &expired)),
+            Reason::Expired,
+        ),
+        (
+            get("/orders").header(
+                "authorization",
+                bearer(&fixture, &json!({ "aud": "other", "tenant": "x" })),
+            ),
+            Reason::WrongAudience,
+        ),
+        (
+            get("/orders").header(
+                "authorization",
+                bearer(&fixture, &json!({ "scope": "x", "tenant": "x" })),
+            ),
+            Reason::InsufficientScope,
+        ),
+        (
+            get("/orders").header("authorization", bearer(&fixture, &json!({ "tenant": "x" }))),
+            Reason::ClaimMismatch,
+        ),
+    ];
+    for (request, reason) in cases {
+        assert_eq!(fixture.refusal(request), reason);
+    }
+}
+
+#[test]
+fn expiry_is_exact_to_the_second_of_leeway() {
+    let fixture = fixture();
+    let at = |seconds: i64| {
+        fixture.fields(get("/orders").header(
+            "authorization",
+            bearer(&fixture, &json!({ "exp": NOW.seconds() + seconds })),
+        ))
+    };
+    assert!(at(-29).is_ok());
+    assert_eq!(at(-30).expect_err("expired").reason, Reason::Expired);
+}
+
+#[test]
+fn no_spelling_of_a_claim_header_survives_on_any_route() {
+    let fixture = fixture();
+    for path in ["/open/x", "/maybe/x"] {
+        for name in [
+            "X-Auth-Subject",
+            "x_auth_subject",
+            "X-Auth_Roles",
+            "x-auth.scope",
+        ] {
+            let fields = fixture
+                .fields(get(path).header(name, "root").header(name, "admin"))
+                .expect("admitted");
+            assert!(
+                fields
+                    .values()
+                    .all(|value| value != "root" && value != "admin"),
+                "{name} on {path}"
+            );
+        }
+    }
+}
+
+#[test]
+fn an_optional_route_is_anonymous_without_a_token_and_strict_with_one() {
+    let fixture = fixture();
+    let anonymous = fixture.fields(get("/maybe")).expect("admitted");
+    assert!(!anonymous.contains_key("x-auth-subject"));
+    let forged = get("/maybe").header(
+        "authorization",
+        format!("{}A", bearer(&fixture, &json!({}))),
+    );
+    assert!(fixture.fields(forged).is_err());
+    let good = fixture
+        .fields(get("/maybe").header("authorization", bearer(&fixture, &json!({}))))
+        .expect("admitted");
+    assert_eq!(good["x-auth-subject"], "alice");
+}
+
+#[test]
+fn a_public_route_leaves_authorization_alone() {
+    let fixture = fixture();
+    let fields = fixture
+        .fields(get("/open").header("authorization", "Basic YTpi"))
+        .expect("admitted");
+    assert_eq!(fields["authorization"], "Basic YTpi");
+}
+
+#[test]
+fn a_preflight_passes_without_a_token_where_the_route_says_so() {
+    let fixture = fixture();
+    let preflight = |path: &str, method: &str| {
+        get(path)
+            .method("OPTIONS")
+            .header("origin", "https://app.test")
+            .header("access-control-request-method", method)
+    };
+    let fields = fixture
+        .fields(preflight("/browser", "PUT").header("authorization", "Bearer x"))
+        .expect("admitted");
+    assert!(!fields.contains_key("authorization"));
+    assert_eq!(
+        fixture.refusal(preflight("/browser", "DELETE")),
+        Reason::MethodNotAllowed
+    );
+    assert_eq!(
+        fixture.refusal(preflight("/orders", "GET")),
+        Reason::MethodNotAllowed
+    );
+}
+
+#[test]
+fn a_forwarded_token_is_forwarded() {
+    let fixture = fixture();
+    let token = bearer(&fixture, &json!({}));
+    let fields = fixture
+        .fields(
+            get("/browser")
+                .method("PUT")
+                .header("authorization", &token),
+        )
+        .expect("admitted");
+    assert_eq!(fields["authorization"], token.as_str());
+}
+
+#[test]
+fn a_prefix_is_taken_off_in_whole_raw_segments() {
+    let fixture = fixture();
+    for (target, expected) in [
+        ("/legacy/api", "/"),
+        ("/legacy/api/", "/"),
+        ("/legacy/api/a%20b/c", "/a%20b/c"),
+        ("/leg%61cy/%61pi/x", "/x"),
+        ("/legacy/api?q=%2F..", "/?q=%2F.."),
+        ("/legacy/api/x?q", "/x?q"),
+    ] {
+        let mut head = head(get(target));
+        let admission = fixture.decide(&mut head).expect("admitted");
+        assert_eq!(
+            admission.path_and_query().expect("stripped").as_str(),
+            expected,
+            "{target}"
+        );
+    }
+}
+
+#[test]
+fn a_refusal_for_scope_names_what_the_route_wants() {
+    let fixture = fixture();
+    let refusal = fixture
+        .fields(get("/orders").header(
+            "authorization",
+            bearer(&fixture, &json!({ "scope": "other" })),
+        ))
+        .expect_err("refused");
+    assert_eq!(
+        refusal.detail,
+        Detail::Scopes(["orders:read".into()].into())
+    );
+}
+
+#[test]
+fn a_token_larger_than_the_limit_is_never_looked_at() {
+    let fixture = fixture();
+    let request = get("/orders").header("authorization", format!("Bearer {}", "a".repeat(20_000)));
+    assert_eq!(fixture.refusal(request), Reason::TokenTooLarge);
+}
+
+#[test]
+fn an_admission_ends_with_its_token_and_the_leeway() {
+    let fixture = fixture();
+    let mut head = head(get("/orders").header("authorization", bearer(&fixture, &json!({}))));
+    let admission = fixture.decide(&mut head).expect("admitted");
+    let exp = claims()["exp"].as_i64().expect("a number");
+    assert_eq!(admission.expires().expect("a token").seconds(), exp + 30);
+}

@@ -1,0 +1,171 @@
+//! A snapshot made of text, keys made on the spot, and heads to decide on: no sockets, no clock.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+
+use http::{HeaderMap, Request};
+use portcullis::clock::{Clock, UnixTime};
+use portcullis::config::{self, Environment};
+use portcullis::gate::{Admission, Head, Peer, Reason, Rejection, Unobserved, decide};
+use portcullis::jwt::{Algorithm, SigningKey};
+use portcullis::metrics::Metrics;
+use portcullis::snapshot::{Fixtures, Snapshot};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// 2027-01-15: when every test decides.
+pub const NOW: UnixTime = UnixTime::from_seconds(1_800_000_000);
+
+/// `iss` of the tokens that are good.
+pub const ISSUER: &str = "https://issuer.test";
+
+/// A configuration in force, and the keys that its issuer trusts.
+pub struct Fixture {
+    pub snapshot: Snapshot,
+    keys: Vec<SigningKey>,
+    _directory: TempDir,
+}
+
+impl Fixture {
+    /// One issuer named `test` with a key for each of `algorithms`, and the routes of `rest`.
+    pub fn new(algorithms: &[Algorithm], rest: &str) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let keys: Vec<SigningKey> = algorithms
+            .iter()
+            .map(|algorithm| SigningKey::generate(*algorithm).expect("a key"))
+            .collect();
+        let text = format!("{}\n{rest}", issuer_table(&keys, directory.path()));
+        let environment = Environment(
+            [(
+                "STATE_DIRECTORY".to_owned(),
+                directory.path().display().to_string(),
+            )]
+            .into(),
+        );
+        let config = config::parse(
+            &text,
+            Path::new("test.toml"),
+            directory.path(),
+            &environment,
+        )
+        .unwrap_or_else(|errors| panic!("{errors}"));
+        let fixtures = Fixtures {
+            metrics: Metrics::new(1, Reason::NAMES),
+            tickets: rustls::crypto::aws_lc_rs::Ticketer::new().expect("randomness"),
+            clock: Clock::manual(NOW).0,
+        };
+        let snapshot =
+            Snapshot::build(config, None, &fixtures).unwrap_or_else(|errors| panic!("{errors}"));
+        Self {
+            snapshot,
+            keys,
+            _directory: directory,
+        }
+    }
+
+    /// Signs claims with the key of `algorithm`.
+    pub fn sign(&self, algorithm: Algorithm, claims: &Value) -> String {
+        self.key(algorithm)
+            .sign("at+jwt", claims)
+            .expect("a signature")
+    }
+
+    /// The public key of `algorithm`; `None` for a secret.
+    pub fn public_jwk(&self, algorithm: Algorithm) -> Option<Value> {
+        self.key(algorithm).public_jwk()
+    }
+
+    /// The secret of an HMAC algorithm, as its file would hold it.
+    pub fn secret(&self, algorithm: Algorithm) -> String {
+        String::from_utf8(self.key(algorithm).to_pem().expose().to_vec()).expect("text")
+    }
+
+    fn key(&self, algorithm: Algorithm) -> &SigningKey {
+        self.keys
+            .iter()
+            .find(|key| key.algorithm() == algorithm)
+            .expect("a key of that algorithm")
+    }
+
+    /// Decides on a head at [`NOW`].
+    pub fn decide(&self, head: &mut Head) -> Result<Admission, Rejection> {
+        decide(&self.snapshot, head, NOW, &mut Unobserved)
+    }
+
+    /// The fields that the upstream would get, or the refusal.
+    pub fn fields(&self, request: http::request::Builder) -> Result<HeaderMap, Rejection> {
+        let mut head = head(request);
+        self.decide(&mut head).map(|_| head.parts.headers)
+    }
+
+    /// Why a request is refused.
+    pub fn refusal(&self, request: http::request::Builder) -> Reason {
+        self.fields(request).expect_err("a refusal").reason
+    }
+}
+
+/// Good claims of user `alice`.
+pub fn claims() -> Value {
+    json!({
+        "iss": ISSUER, "aud": "api", "sub": "alice", "exp": NOW.seconds() + 600, "iat": NOW.seconds() - 10,
+        "jti": "4f1c2b7e", "scope": "orders:read orders:write", "tenant": "acme",
+        "realm_access": { "roles": ["ops", "viewer"] },
+    })
+}
+
+/// Good claims with some members replaced; `null` removes one.
+pub fn claims_with(changes: &Value) -> Value {
+    let mut claims = claims();
+    let members = claims.as_object_mut().expect("an object");
+    for (name, value) in changes.as_object().expect("an object") {
+        if value.is_null() {
+            members.remove(name);
+        } else {
+            members.insert(name.clone(), value.clone());
+        }
+    }
+    claims
+}
+
+/// `GET target` of host `api.test` over HTTP/1.1.
+pub fn get(target: &str) -> http::request::Builder {
+    Request::builder().uri(target).header("host", "api.test")
+}
+
+/// The head of a request that came from 192.0.2.7 over TLS.
+pub fn head(request: http::request::Builder) -> Head {
+    let (parts, ()) = request.body(()).expect("a request").into_parts();
+    let address = SocketAddr::from((Ipv4Addr::new(192, 0, 2, 7), 40_000));
+    Head {
+        parts,
+        peer: Peer {
+            address,
+            secure: true,
+        },
+    }
+}
+
+/// The issuer's table, and its keys in a file (or the secret itself).
+fn issuer_table(keys: &[SigningKey], directory: &Path) -> String {
+    let names: Vec<&str> = keys.iter().map(|key| key.algorithm().name()).collect();
+    let public: Vec<Value> = keys.iter().filter_map(SigningKey::public_jwk).collect();
+    let source = if public.is_empty() {
+        let secret = keys.first().expect("a key").to_pem();
+        let secret = std::str::from_utf8(secret.expose())
+            .expect("text")
+            .to_owned();
+        format!("{{ secret = {secret:?} }}")
+    } else {
+        fs::write(
+            directory.join("jwks.json"),
+            json!({ "keys": public }).to_string(),
+        )
+        .expect("a file");
+        "{ jwks_file = \"jwks.json\" }".to_owned()
+    };
+    format!(
+        "[[issuers]]\nname = \"test\"\nissuer = \"{ISSUER}\"\naudiences = [\"api\"]\n\
+         algorithms = {names:?}\nkeys = {source}\n"
+    )
+}
