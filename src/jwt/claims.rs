@@ -1,9 +1,10 @@
 //! The claims set (RFC 7519 §4).
 
 use crate::clock::UnixTime;
-use crate::json::{Object, Value};
+use crate::json::{self, JsonError, Object, Value};
 
 use super::TokenError;
+use super::compact::decode_payload;
 
 /// A claims set whose registered claims have the right types.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,9 +20,48 @@ impl ClaimsSet {
     ///
     /// # Errors
     /// `Malformed`: encoding, JSON, a duplicate member at any depth, not an object, or an ill-typed `exp`, `nbf`, `iat`,
-    /// `iss`, `aud`, `sub`. Which one is in the error's detail.
-    pub fn parse(_encoded: &[u8]) -> Result<Self, TokenError> {
-        todo!("jwt helper")
+    /// `iss`, `aud`, `sub`, `jti`. Which one is in the error's detail.
+    pub fn parse(encoded: &[u8]) -> Result<Self, TokenError> {
+        let bytes = decode_payload(encoded)?;
+        let value = json::parse(&bytes).map_err(|error| {
+            TokenError::Malformed(match error {
+                JsonError::Syntax => "payload is not JSON",
+                JsonError::DuplicateMember => "a claim stands twice",
+            })
+        })?;
+        match value {
+            Value::Object(all) => Self::from_members(all),
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Array(_) => Err(TokenError::Malformed("payload is not an object")),
+        }
+    }
+
+    /// One pass over all members: what is registered must have its type.
+    fn from_members(all: Object) -> Result<Self, TokenError> {
+        let (mut expires, mut not_before, mut issued_at) = (None, None, None);
+        for (name, value) in all.iter() {
+            match name {
+                "exp" => expires = Some(numeric_date(value, "exp is not a date")?),
+                "nbf" => not_before = Some(numeric_date(value, "nbf is not a date")?),
+                "iat" => issued_at = Some(numeric_date(value, "iat is not a date")?),
+                "iss" => check_text(value, "iss is not a string")?,
+                "sub" => check_text(value, "sub is not a string")?,
+                "jti" => check_text(value, "jti is not a string")?,
+                "aud" if texts(value).is_none() => {
+                    return Err(TokenError::Malformed("aud is not a string or strings"));
+                }
+                _ => {}
+            }
+        }
+        Ok(Self {
+            all,
+            expires,
+            not_before,
+            issued_at,
+        })
     }
 
     /// All claims.
@@ -42,6 +82,11 @@ impl ClaimsSet {
             _ => None,
         }
     }
+    /// A top-level claim that is a string or an array of strings (RFC 7519 §4.1.3): all of them.
+    #[must_use]
+    pub fn texts(&self, name: &str) -> Option<impl Iterator<Item = &str>> {
+        texts(self.all.get(name)?)
+    }
     /// `exp`: fractions count up, so that a whole-second clock decides alike.
     #[must_use]
     pub fn expires(&self) -> Option<UnixTime> {
@@ -59,8 +104,186 @@ impl ClaimsSet {
     }
 
     /// The scopes: members of `scope` (a string, RFC 8693 §4.2) or of `scp` (a string or an array).
+    ///
+    /// An element of an array is one scope, whatever it holds: `"read write"` there is not two.
     pub fn scopes(&self) -> impl Iterator<Item = &str> {
-        let _ = &self.all;
-        todo!("jwt helper") as std::vec::IntoIter<&str>
+        let (scp_text, scp_elements) = match self.all.get("scp") {
+            Some(Value::String(text)) => (&**text, &[][..]),
+            Some(Value::Array(elements)) => ("", &elements[..]),
+            _ => ("", &[][..]),
+        };
+        let words = |text| str::split(text, ' ').filter(|scope| !scope.is_empty());
+        let elements = scp_elements.iter().filter_map(|element| match element {
+            Value::String(scope) => Some(&**scope),
+            _ => None,
+        });
+        words(self.text("scope").unwrap_or_default())
+            .chain(words(scp_text))
+            .chain(elements)
+    }
+}
+
+/// The largest NumericDate, either way: 2⁵³, up to which a double counts every second.
+const NUMERIC_DATE_MAX: i64 = 1 << 53;
+
+/// RFC 7519 §2: seconds since the epoch, fractions allowed.
+fn numeric_date(value: &Value, problem: &'static str) -> Result<UnixTime, TokenError> {
+    let Value::Number(number) = value else {
+        return Err(TokenError::Malformed(problem));
+    };
+    number
+        .as_i64()
+        .or_else(|| number.as_f64().and_then(whole_seconds))
+        .filter(|seconds| (-NUMERIC_DATE_MAX..=NUMERIC_DATE_MAX).contains(seconds))
+        .map(UnixTime::from_seconds)
+        .ok_or(TokenError::Malformed(problem))
+}
+
+/// The next whole second; `None` where it would not fit.
+fn whole_seconds(seconds: f64) -> Option<i64> {
+    #[expect(clippy::cast_precision_loss, reason = "2⁵³ is a double")]
+    const LIMIT: f64 = NUMERIC_DATE_MAX as f64;
+    let seconds = seconds.ceil();
+    #[expect(clippy::cast_possible_truncation, reason = "whole, and at most 2⁵³")]
+    (seconds.abs() <= LIMIT).then_some(seconds as i64)
+}
+
+fn check_text(value: &Value, problem: &'static str) -> Result<(), TokenError> {
+    match value {
+        Value::String(_) => Ok(()),
+        _ => Err(TokenError::Malformed(problem)),
+    }
+}
+
+/// A string, or the elements of an array of nothing but strings.
+fn texts(value: &Value) -> Option<impl Iterator<Item = &str>> {
+    let elements = match value {
+        Value::String(_) => std::slice::from_ref(value),
+        Value::Array(elements) => elements,
+        _ => return None,
+    };
+    let text = |element| match element {
+        &Value::String(ref text) => Some(&**text),
+        _ => None,
+    };
+    let all_texts = elements.iter().all(|element| text(element).is_some());
+    all_texts.then(|| elements.iter().filter_map(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::base64url;
+    use super::*;
+
+    fn parse(json: &str) -> Result<ClaimsSet, TokenError> {
+        ClaimsSet::parse(base64url::encode(json.as_bytes()).as_bytes())
+    }
+
+    #[test]
+    fn registered_claims_have_their_types() {
+        let claims = parse(
+            r#"{"iss":"i","sub":"s","jti":"j","aud":["a","b"],"exp":10,"nbf":-3,"iat":0,"x":{"y":1}}"#,
+        )
+        .unwrap();
+        assert_eq!(claims.expires().map(UnixTime::seconds), Some(10));
+        assert_eq!(claims.not_before().map(UnixTime::seconds), Some(-3));
+        assert_eq!(claims.issued_at().map(UnixTime::seconds), Some(0));
+        assert_eq!(claims.text("sub"), Some("s"));
+        assert_eq!(claims.text("exp"), None);
+        let texts = |name| claims.texts(name).map(Iterator::collect::<Vec<_>>);
+        assert_eq!(texts("exp"), None);
+        assert_eq!(texts("aud"), Some(vec!["a", "b"]));
+        assert_eq!(texts("iss"), Some(vec!["i"]));
+        assert!(claims.get("x").is_some());
+        assert_eq!(claims.all().iter().count(), 8);
+        assert_eq!(parse("{}").unwrap().expires(), None);
+    }
+
+    #[test]
+    fn ill_typed_claims_are_refused_not_ignored() {
+        let kinds = ["null", "true", "1", "\"1\"", "[]", "[1]", "{}", "[\"a\",1]"];
+        for (name, good) in [
+            ("exp", &["1"][..]),
+            ("nbf", &["1"]),
+            ("iat", &["1"]),
+            ("iss", &["\"1\""]),
+            ("sub", &["\"1\""]),
+            ("jti", &["\"1\""]),
+            ("aud", &["\"1\"", "[]"]),
+        ] {
+            for kind in kinds {
+                let parsed = parse(&format!("{{\"{name}\":{kind}}}"));
+                if good.contains(&kind) {
+                    assert!(parsed.is_ok(), "{name} {kind}");
+                } else {
+                    let Err(TokenError::Malformed(detail)) = parsed else {
+                        panic!("{name} {kind}");
+                    };
+                    assert!(detail.starts_with(name), "{detail}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_claims_set_is_refused() {
+        for json in ["", "null", "[]", "\"x\"", "{} ,", r#"{"a":{"b":1,"b":2}}"#] {
+            assert!(
+                matches!(parse(json), Err(TokenError::Malformed(_))),
+                "{json}"
+            );
+        }
+        for encoded in [&b"e30="[..], b"e3", b"{}"] {
+            assert!(ClaimsSet::parse(encoded).is_err(), "{encoded:?}");
+        }
+    }
+
+    #[test]
+    fn dates_round_up_and_never_wrap() {
+        for (exp, seconds) in [
+            ("10.0", Some(10)),
+            ("10.000001", Some(11)),
+            ("-0.5", Some(0)),
+            ("1e-300", Some(1)),
+            ("4.1024448e9", Some(4_102_444_800)),
+            ("9007199254740992", Some(1 << 53)),
+            ("-9007199254740992", Some(-(1 << 53))),
+            ("9007199254740993", None),
+            ("-9007199254740993", None),
+            ("9007199254740994.0", None),
+            ("9223372036854775807", None),
+            ("9223372036854775808", None),
+            ("18446744073709551615", None),
+            ("-9223372036854775808", None),
+            ("18446744073709551616", None),
+            ("-9223372036854775809", None),
+            ("1e308", None),
+            ("-1e308", None),
+            ("1e400", None),
+        ] {
+            let parsed = parse(&format!("{{\"exp\":{exp}}}")).ok();
+            let found = parsed.and_then(|claims| claims.expires());
+            assert_eq!(found.map(UnixTime::seconds), seconds, "{exp}");
+        }
+    }
+
+    #[test]
+    fn scopes_come_from_scope_and_scp() {
+        for (json, scopes) in [
+            ("{}", &[][..]),
+            (r#"{"scope":"read  write "}"#, &["read", "write"]),
+            (r#"{"scope":"a\tb"}"#, &["a\tb"]),
+            (r#"{"scp":"read write"}"#, &["read", "write"]),
+            (
+                r#"{"scp":["read","write all",1,null]}"#,
+                &["read", "write all"],
+            ),
+            (r#"{"scope":"a","scp":["b"]}"#, &["a", "b"]),
+            (r#"{"scope":["admin"]}"#, &[]),
+            (r#"{"scope":{"admin":true},"scp":1}"#, &[]),
+        ] {
+            let claims = parse(json).unwrap();
+            assert_eq!(claims.scopes().collect::<Vec<_>>(), scopes, "{json}");
+        }
     }
 }

@@ -1,6 +1,16 @@
 //! JSON Web Keys (RFC 7517, RFC 7518 §6, RFC 8037 §2): a bad key of a set is skipped and named, the rest serve.
 
-use super::{KeyError, VerifyingKey};
+use crate::json::{self, JsonError, Object, Value};
+
+use super::pem::UNSUPPORTED_CURVE;
+use super::public_key::{Curve, PublicKey};
+use super::{Algorithm, AlgorithmSet, KeyError, VerifyingKey, base64url};
+
+/// Bytes of a JWK Set that are read: 1 MiB. Hundreds of keys with certificate chains fit.
+pub const JWK_SET_MAX_BYTES: usize = 1 << 20;
+
+/// Keys of a JWK Set that are read: 100. Providers publish two to ten.
+pub const JWK_SET_MAX_KEYS: usize = 100;
 
 /// What a JWK Set document held.
 #[derive(Debug)]
@@ -33,10 +43,155 @@ pub enum JwkSetError {
     TooLarge,
 }
 
-/// Parses a JWK Set. Symmetric keys (`oct`) are always skipped: a public set never holds a secret.
+/// Parses a JWK Set. Symmetric keys (`oct`) are always skipped: a public set never holds a secret. So is a key with its
+/// private half: everyone who read the set can sign with it.
 ///
 /// # Errors
 /// As [`JwkSetError`] says.
-pub fn parse_jwk_set(_document: &[u8]) -> Result<ParsedJwkSet, JwkSetError> {
-    todo!("jwt helper")
+pub fn parse_jwk_set(document: &[u8]) -> Result<ParsedJwkSet, JwkSetError> {
+    if document.len() > JWK_SET_MAX_BYTES {
+        return Err(JwkSetError::TooLarge);
+    }
+    let value = json::parse(document).map_err(|error| {
+        JwkSetError::Malformed(match error {
+            JsonError::Syntax => "not JSON",
+            JsonError::DuplicateMember => "a member stands twice",
+        })
+    })?;
+    let Value::Object(set) = value else {
+        return Err(JwkSetError::Malformed("not an object"));
+    };
+    let Some(Value::Array(elements)) = set.get("keys") else {
+        return Err(JwkSetError::Malformed("no array `keys`"));
+    };
+    if elements.len() > JWK_SET_MAX_KEYS {
+        return Err(JwkSetError::TooLarge);
+    }
+    let (mut keys, mut skipped) = (Vec::new(), Vec::new());
+    for (index, element) in elements.iter().enumerate() {
+        match parse_element(element) {
+            Ok(mut key) => {
+                key.set_place(index);
+                keys.push(key);
+            }
+            Err(error) => skipped.push(SkippedKey {
+                index,
+                kid: readable_kid(element),
+                error,
+            }),
+        }
+    }
+    Ok(ParsedJwkSet { keys, skipped })
 }
+
+fn readable_kid(element: &Value) -> Option<Box<str>> {
+    match element {
+        Value::Object(members) => text(members, "kid").ok().flatten().map(Into::into),
+        _ => None,
+    }
+}
+
+fn parse_element(element: &Value) -> Result<VerifyingKey, KeyError> {
+    let Value::Object(members) = element else {
+        return Err(KeyError::Invalid("not an object"));
+    };
+    let kid = text(members, "kid").map_err(|_| KeyError::Invalid("kid is not a string"))?;
+    check_use(members)?;
+    let key = parse_material(members)?;
+    // Looked at last, so that an `oct` key is called what it is, not a key with a private half.
+    if PRIVATE_MEMBERS
+        .iter()
+        .any(|name| members.get(name).is_some())
+    {
+        return Err(KeyError::NotUsable(
+            "published with its private half: whoever read it can sign",
+        ));
+    }
+    VerifyingKey::from_public(&key, algorithms(members, &key)?, kid)
+}
+
+/// What only the owner of a key may know (RFC 7518 §6.2.2, §6.3.2, RFC 8037 §2).
+const PRIVATE_MEMBERS: [&str; 7] = ["d", "p", "q", "dp", "dq", "qi", "oth"];
+
+/// `use` and `key_ops` (RFC 7517 §4.2, §4.3): where they stand they must allow verifying.
+fn check_use(members: &Object) -> Result<(), KeyError> {
+    match text(members, "use") {
+        Ok(None | Some("sig")) => {}
+        Ok(Some(_)) => return Err(KeyError::NotUsable("use is not sig")),
+        Err(NotText) => return Err(KeyError::Invalid("use is not a string")),
+    }
+    match members.get("key_ops") {
+        None => Ok(()),
+        Some(Value::Array(operations)) => {
+            let verify =
+                |operation: &Value| matches!(operation, Value::String(name) if **name == *"verify");
+            if operations.iter().any(verify) {
+                Ok(())
+            } else {
+                Err(KeyError::NotUsable("key_ops without verify"))
+            }
+        }
+        Some(_) => Err(KeyError::Invalid("key_ops is not an array")),
+    }
+}
+
+/// What the key verifies: the one algorithm of its `alg`, or all of its family.
+fn algorithms(members: &Object, key: &PublicKey) -> Result<AlgorithmSet, KeyError> {
+    let family = AlgorithmSet::of_family(key.family());
+    let name = text(members, "alg").map_err(|_| KeyError::Invalid("alg is not a string"))?;
+    let Some(name) = name else {
+        return Ok(family);
+    };
+    let algorithm = Algorithm::from_name(name).ok_or(KeyError::NotUsable(
+        "alg is not a signature algorithm of ours",
+    ))?;
+    if family.contains(algorithm) {
+        Ok(AlgorithmSet::from_iter([algorithm]))
+    } else {
+        Err(KeyError::NotUsable("alg does not fit the kind of key"))
+    }
+}
+
+fn parse_material(members: &Object) -> Result<PublicKey, KeyError> {
+    match text(members, "kty") {
+        Ok(Some("RSA")) => PublicKey::rsa(&bytes(members, "n")?, &bytes(members, "e")?),
+        Ok(Some("EC")) => {
+            let curve = text(members, "crv").ok().flatten();
+            let curve = curve
+                .and_then(Curve::from_name)
+                .ok_or(KeyError::NotUsable(UNSUPPORTED_CURVE))?;
+            PublicKey::ec(curve, &bytes(members, "x")?, &bytes(members, "y")?)
+        }
+        Ok(Some("OKP")) => match text(members, "crv") {
+            Ok(Some("Ed25519")) => PublicKey::ed25519(&bytes(members, "x")?),
+            _ => Err(KeyError::NotUsable(UNSUPPORTED_CURVE)),
+        },
+        Ok(Some("oct")) => Err(KeyError::NotUsable("a secret in a set of public keys")),
+        Ok(Some(_)) => Err(KeyError::NotUsable("unknown kty")),
+        Ok(None) | Err(NotText) => Err(KeyError::Invalid("no kty")),
+    }
+}
+
+/// A member that holds base64url.
+fn bytes(members: &Object, name: &'static str) -> Result<Vec<u8>, KeyError> {
+    let text = text(members, name).ok().flatten();
+    text.and_then(|text| base64url::decode(text.as_bytes()))
+        .ok_or(KeyError::Invalid(
+            "n, e, x or y is missing or not base64url",
+        ))
+}
+
+/// A member that stands there with another type.
+struct NotText;
+
+/// A member that must be a string where it stands.
+fn text<'m>(members: &'m Object, name: &str) -> Result<Option<&'m str>, NotText> {
+    match members.get(name) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(NotText),
+    }
+}
+
+#[cfg(test)]
+mod tests;

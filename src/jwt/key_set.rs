@@ -1,10 +1,15 @@
 //! The keys of one issuer, found by (kid, algorithm).
 
-use super::{Algorithm, AlgorithmSet, SkippedKey, VerifyingKey};
+use super::{Algorithm, AlgorithmSet, KeyError, SkippedKey, VerifyingKey};
 
-/// The keys of one issuer.
+/// The keys of one issuer, in the order in which they were given.
+///
+/// Invariant: of two keys with one `kid`, no algorithm is served by both; the same holds of equal keys without `kid`.
 #[derive(Debug, Default)]
-pub struct KeySet {}
+pub struct KeySet {
+    // A few keys, a hundred at most: looking at each costs less than hashing the kid.
+    keys: Vec<VerifyingKey>,
+}
 
 /// Why no key was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,30 +23,248 @@ pub enum KeyLookupError {
 impl KeySet {
     /// Keeps the keys that can serve an algorithm of `listed`; names the others, and kids that stand for two keys.
     #[must_use]
-    pub fn new(_keys: Vec<VerifyingKey>, _listed: AlgorithmSet) -> (Self, Vec<SkippedKey>) {
-        todo!("jwt helper")
+    pub fn new(keys: Vec<VerifyingKey>, listed: AlgorithmSet) -> (Self, Vec<SkippedKey>) {
+        let (mut kept, mut skipped) = (Vec::new(), Vec::new());
+        for (position, mut key) in keys.into_iter().enumerate() {
+            let index = key.place().unwrap_or(position);
+            key.restrict(listed);
+            if key.algorithms().is_empty() {
+                skipped.push(skip(
+                    index,
+                    &key,
+                    KeyError::NotUsable("the issuer lists no algorithm of it"),
+                ));
+            } else {
+                kept.push((index, key));
+            }
+        }
+        let ambiguous: Vec<bool> = kept
+            .iter()
+            .map(|(_, key)| kept.iter().any(|(_, other)| is_ambiguous(key, other)))
+            .collect();
+        let mut set = Self::default();
+        for ((index, key), ambiguous) in kept.into_iter().zip(ambiguous) {
+            match key.kid() {
+                Some(kid) if ambiguous => {
+                    let error = KeyError::DuplicateKid(kid.into());
+                    skipped.push(skip(index, &key, error));
+                }
+                Some(_) | None => set.add(key),
+            }
+        }
+        (set, skipped)
+    }
+
+    /// Adds a key. What an equal key with that `kid` serves already is not served twice.
+    fn add(&mut self, mut key: VerifyingKey) {
+        for other in &self.keys {
+            if other.kid() == key.kid() && other.thumbprint() == key.thumbprint() {
+                key.restrict(key.algorithms().difference(other.algorithms()));
+            }
+        }
+        if !key.algorithms().is_empty() {
+            self.keys.push(key);
+        }
     }
 
     /// The key for a token's `kid` and `alg`.
+    ///
+    /// With a `kid`: the key of that name, else the key without a name, if there is one only. Without: the key that fits, if
+    /// one only does. Never a search: which key checks a token is settled before its signature is looked at.
     ///
     /// # Errors
     /// `Empty` if there is no key at all, else `Unknown`.
     pub fn find(
         &self,
-        _kid: Option<&str>,
-        _algorithm: Algorithm,
+        kid: Option<&str>,
+        algorithm: Algorithm,
     ) -> Result<&VerifyingKey, KeyLookupError> {
-        todo!("jwt helper")
+        if self.keys.is_empty() {
+            return Err(KeyLookupError::Empty);
+        }
+        let serving = || {
+            let serves = |key: &&VerifyingKey| key.algorithms().contains(algorithm);
+            self.keys.iter().filter(serves)
+        };
+        let found = match kid {
+            None => only(serving()),
+            Some(kid) => serving()
+                .find(|key| key.kid() == Some(kid))
+                .or_else(|| only(serving().filter(|key| key.kid().is_none()))),
+        };
+        found.ok_or(KeyLookupError::Unknown)
     }
 
     /// Whether no key can be used.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        todo!()
+        self.keys.is_empty()
     }
 
     /// All keys in use.
     pub fn iter(&self) -> std::slice::Iter<'_, VerifyingKey> {
-        todo!()
+        self.keys.iter()
+    }
+}
+
+impl<'s> IntoIterator for &'s KeySet {
+    type Item = &'s VerifyingKey;
+    type IntoIter = std::slice::Iter<'s, VerifyingKey>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+/// Whether one kid names these two different keys for one algorithm.
+fn is_ambiguous(key: &VerifyingKey, other: &VerifyingKey) -> bool {
+    key.kid().is_some()
+        && key.kid() == other.kid()
+        && key.thumbprint() != other.thumbprint()
+        && !key.algorithms().intersection(other.algorithms()).is_empty()
+}
+
+fn only<T>(mut all: impl Iterator<Item = T>) -> Option<T> {
+    all.next().filter(|_| all.next().is_none())
+}
+
+fn skip(index: usize, key: &VerifyingKey, error: KeyError) -> SkippedKey {
+    SkippedKey {
+        index,
+        kid: key.kid().map(Into::into),
+        error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::jwt::{KeyFamily, SigningKey};
+    use crate::secret::Secret;
+
+    use super::*;
+
+    fn all() -> AlgorithmSet {
+        Algorithm::ALL.into_iter().collect()
+    }
+
+    /// A key without `kid`, another one for each `seed`.
+    fn secret(seed: u8, algorithm: Algorithm) -> VerifyingKey {
+        let algorithms = AlgorithmSet::from_iter([algorithm]);
+        VerifyingKey::from_secret(&Secret::new(vec![seed; 64]), algorithms).unwrap()
+    }
+
+    fn ed25519() -> VerifyingKey {
+        let key = SigningKey::generate(Algorithm::EdDsa).unwrap();
+        key.verifying_key().unwrap()
+    }
+
+    #[test]
+    fn a_key_is_found_by_its_kid_and_algorithm() {
+        let keys = vec![
+            secret(1, Algorithm::Hs256).with_kid("a"),
+            secret(2, Algorithm::Hs256).with_kid("b"),
+            secret(3, Algorithm::Hs384).with_kid("a"),
+        ];
+        let (set, skipped) = KeySet::new(keys, all());
+        assert_eq!(skipped, []);
+        let find = |kid, algorithm| set.find(kid, algorithm).map(|key| *key.thumbprint());
+        let of = |seed, algorithm| Ok(*secret(seed, algorithm).thumbprint());
+        let hs256 = Algorithm::Hs256;
+        assert_eq!(find(Some("a"), hs256), of(1, hs256));
+        assert_eq!(find(Some("b"), hs256), of(2, hs256));
+        assert_eq!(find(Some("a"), Algorithm::Hs384), of(3, Algorithm::Hs384));
+        for unknown in ["", "A", "a ", "c"] {
+            assert_eq!(find(Some(unknown), hs256), Err(KeyLookupError::Unknown));
+        }
+        assert_eq!(
+            find(Some("b"), Algorithm::Hs384),
+            Err(KeyLookupError::Unknown)
+        );
+        assert_eq!(find(None, hs256), Err(KeyLookupError::Unknown), "two fit");
+        assert_eq!(
+            find(None, Algorithm::Hs384),
+            of(3, Algorithm::Hs384),
+            "one fits"
+        );
+        assert_eq!(find(None, Algorithm::Hs512), Err(KeyLookupError::Unknown));
+    }
+
+    #[test]
+    fn a_key_without_kid_serves_any_kid_if_it_is_the_only_one() {
+        let hs256 = Algorithm::Hs256;
+        let keys = vec![
+            secret(1, hs256),
+            secret(2, hs256).with_kid("b"),
+            secret(3, Algorithm::Hs384),
+            secret(4, Algorithm::Hs384),
+        ];
+        let (set, _) = KeySet::new(keys, all());
+        let found = |kid, algorithm| set.find(kid, algorithm).map(|key| *key.thumbprint());
+        assert_eq!(
+            found(Some("any"), hs256),
+            Ok(*secret(1, hs256).thumbprint())
+        );
+        assert_eq!(found(Some("b"), hs256), Ok(*secret(2, hs256).thumbprint()));
+        assert_eq!(found(None, hs256), Err(KeyLookupError::Unknown));
+        assert_eq!(
+            found(Some("any"), Algorithm::Hs384),
+            Err(KeyLookupError::Unknown)
+        );
+    }
+
+    #[test]
+    fn an_empty_set_says_so() {
+        let set = KeySet::default();
+        assert!(set.is_empty());
+        assert_eq!(
+            set.find(None, Algorithm::Hs256).err(),
+            Some(KeyLookupError::Empty)
+        );
+    }
+
+    #[test]
+    fn keys_that_the_issuer_does_not_list_are_named() {
+        let listed = AlgorithmSet::of_family(KeyFamily::Hmac);
+        let keys = vec![ed25519(), secret(1, Algorithm::Hs256)];
+        let (set, skipped) = KeySet::new(keys, listed);
+        assert_eq!(set.iter().count(), 1);
+        assert_eq!(skipped.len(), 1);
+        assert_eq!(skipped[0].index, 0);
+        assert!(skipped[0].kid.is_some());
+        assert!(matches!(skipped[0].error, KeyError::NotUsable(_)));
+    }
+
+    #[test]
+    fn a_kid_of_two_keys_serves_neither() {
+        let hs256 = Algorithm::Hs256;
+        let keys = vec![
+            secret(1, hs256).with_kid("twice"),
+            secret(2, hs256).with_kid("once"),
+            secret(3, hs256).with_kid("twice"),
+        ];
+        let (set, skipped) = KeySet::new(keys, all());
+        assert_eq!(
+            set.iter().map(VerifyingKey::kid).collect::<Vec<_>>(),
+            [Some("once")]
+        );
+        let named: Vec<_> = skipped.iter().map(|key| (key.index, &key.error)).collect();
+        let error = KeyError::DuplicateKid("twice".into());
+        assert_eq!(named, [(0, &error), (2, &error)]);
+    }
+
+    #[test]
+    fn an_equal_key_is_kept_once() {
+        let hs256 = Algorithm::Hs256;
+        let twice = vec![secret(1, hs256), secret(1, hs256)];
+        let (set, skipped) = KeySet::new(twice, all());
+        assert_eq!((set.iter().count(), skipped), (1, vec![]));
+        assert!(set.find(None, hs256).is_ok());
+
+        // One key, published once for each algorithm.
+        let split = [Algorithm::Hs256, Algorithm::Hs384]
+            .map(|algorithm| secret(1, algorithm).with_kid("k"));
+        let (set, skipped) = KeySet::new(split.into(), all());
+        assert_eq!((set.iter().count(), skipped), (2, vec![]));
+        assert!(set.find(Some("k"), Algorithm::Hs384).is_ok());
     }
 }

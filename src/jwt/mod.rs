@@ -11,8 +11,11 @@ mod header;
 mod issuer;
 mod jwk;
 mod key_set;
+mod pem;
+mod public_key;
 mod sign;
 mod verify;
+mod verifying_key;
 
 pub use algorithm::{Algorithm, AlgorithmSet, KeyFamily};
 pub use claims::ClaimsSet;
@@ -20,7 +23,10 @@ pub use compact::CompactJws;
 pub use error::{KeyError, TokenError};
 pub use header::JoseHeader;
 pub use issuer::{AudienceMatch, Issuer, IssuerPolicy};
-pub use jwk::{JwkSetError, ParsedJwkSet, SkippedKey, parse_jwk_set};
+pub use jwk::{
+    JWK_SET_MAX_BYTES, JWK_SET_MAX_KEYS, JwkSetError, ParsedJwkSet, SkippedKey, parse_jwk_set,
+};
 pub use key_set::{KeyLookupError, KeySet};
 pub use sign::SigningKey;
-pub use verify::{VerifiedToken, VerifyingKey, verify};
+pub use verify::{VerifiedToken, verify};
+pub use verifying_key::VerifyingKey;

@@ -1,62 +1,16 @@
-//! One key that verifies, and the order in which a token is checked.
+//! The order in which a token is checked.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::clock::UnixTime;
-use crate::secret::Secret;
+use crate::json::Value;
 
-use super::{Algorithm, AlgorithmSet, ClaimsSet, Issuer, KeyError, TokenError};
-
-/// A key prepared for verifying, parsed once when loaded.
-#[derive(Debug)]
-pub struct VerifyingKey {}
-
-impl VerifyingKey {
-    /// Reads a public key (`PUBLIC KEY`, `RSA PUBLIC KEY`) or certificate in PEM.
-    ///
-    /// # Errors
-    /// As [`KeyError`] says.
-    pub fn from_pem(_pem: &[u8], _kid: Option<&str>) -> Result<Self, KeyError> {
-        todo!("jwt helper")
-    }
-
-    /// A secret for the HMAC algorithms of `algorithms`.
-    ///
-    /// # Errors
-    /// `ShortSecret` if it is too short for one of them.
-    pub fn from_secret(_secret: &Secret, _algorithms: AlgorithmSet) -> Result<Self, KeyError> {
-        todo!("jwt helper")
-    }
-
-    /// Its `kid`.
-    #[must_use]
-    pub fn kid(&self) -> Option<&str> {
-        todo!()
-    }
-
-    /// What it can verify.
-    #[must_use]
-    pub fn algorithms(&self) -> AlgorithmSet {
-        todo!()
-    }
-
-    /// Its RFC 7638 thumbprint (SHA-256): its identity, with the algorithm, over refreshes and reloads.
-    #[must_use]
-    pub fn thumbprint(&self) -> &[u8; 32] {
-        todo!()
-    }
-
-    /// Whether `signature` is this key's for `signing_input`. The algorithm must be one of [`Self::algorithms`].
-    #[must_use]
-    pub fn verifies(
-        &self,
-        _algorithm: Algorithm,
-        _signing_input: &[u8],
-        _signature: &[u8],
-    ) -> bool {
-        todo!()
-    }
-}
+use super::verifying_key::SignatureBuffer;
+use super::{
+    AudienceMatch, ClaimsSet, CompactJws, Issuer, IssuerPolicy, JoseHeader, KeyLookupError,
+    TokenError, VerifyingKey,
+};
 
 /// A token that passed every check that does not depend on the route.
 #[derive(Clone, Debug)]
@@ -86,10 +40,178 @@ impl VerifiedToken {
 /// # Errors
 /// The first check that fails.
 pub fn verify(
-    _token: &[u8],
-    _issuers: &[Arc<Issuer>],
-    _admitted: impl Fn(usize) -> bool,
-    _now: UnixTime,
+    token: &[u8],
+    issuers: &[Arc<Issuer>],
+    admitted: impl Fn(usize) -> bool,
+    now: UnixTime,
 ) -> Result<VerifiedToken, TokenError> {
-    todo!("jwt helper")
+    let jws = CompactJws::parse(token)?;
+    let header = JoseHeader::parse(jws.header)?;
+    let claims = ClaimsSet::parse(jws.payload)?;
+    let issuer = find_issuer(&claims, issuers, admitted)?;
+    let key = find_key(&header, issuer)?;
+    let mut buffer = SignatureBuffer::default();
+    let signature = key.decode_signature(header.algorithm, jws.signature, &mut buffer)?;
+    // Cheap, and says nothing that the sender does not know: an expired token is not worth a signature check.
+    check_validity_period(&claims, &issuer.policy, now)?;
+    if !key.verifies(header.algorithm, jws.signing_input, signature) {
+        return Err(TokenError::BadSignature);
+    }
+    // Only from here on is a claim more than what someone wrote.
+    check_type(&header, &claims, &issuer.policy)?;
+    check_required(&claims, &issuer.policy)?;
+    check_issued_at(&claims, &issuer.policy, now)?;
+    check_audience(&claims, &issuer.policy)?;
+    check_lifetime(&claims, &issuer.policy)?;
+    check_sender(&claims, &issuer.policy)?;
+    Ok(VerifiedToken {
+        issuer: Arc::clone(issuer),
+        claims,
+    })
 }
+
+/// The admitted issuer whose name is `iss`, compared exactly.
+fn find_issuer<'i>(
+    claims: &ClaimsSet,
+    issuers: &'i [Arc<Issuer>],
+    admitted: impl Fn(usize) -> bool,
+) -> Result<&'i Arc<Issuer>, TokenError> {
+    let iss = claims.text("iss").ok_or(TokenError::WrongIssuer)?;
+    issuers
+        .iter()
+        .enumerate()
+        .find(|(index, issuer)| *issuer.policy.issuer == *iss && admitted(*index))
+        .map(|(_, issuer)| issuer)
+        .ok_or(TokenError::WrongIssuer)
+}
+
+/// The one key that may have made the signature. The issuer's list and the key's own algorithms both decide, never `alg` alone.
+fn find_key<'i>(header: &JoseHeader, issuer: &'i Issuer) -> Result<&'i VerifyingKey, TokenError> {
+    if !issuer.policy.algorithms.contains(header.algorithm) {
+        return Err(TokenError::UnsupportedAlgorithm);
+    }
+    issuer
+        .keys
+        .find(header.kid.as_deref(), header.algorithm)
+        .map_err(|error| match error {
+            KeyLookupError::Unknown => TokenError::UnknownKey,
+            KeyLookupError::Empty => TokenError::KeysUnavailable,
+        })
+}
+
+/// `exp` and `nbf`, where they stand. RFC 7519 §4.1.4: the current time must be before `exp`, so the equal second is expired.
+fn check_validity_period(
+    claims: &ClaimsSet,
+    policy: &IssuerPolicy,
+    now: UnixTime,
+) -> Result<(), TokenError> {
+    if let Some(expired) = claims.expires()
+        && now >= expired.plus(policy.leeway)
+    {
+        return Err(TokenError::Expired { expired, now });
+    }
+    check_begun("nbf", claims.not_before(), policy, now)
+}
+
+/// `iat`: a token from the future was made by a wrong clock, or by no issuer.
+fn check_issued_at(
+    claims: &ClaimsSet,
+    policy: &IssuerPolicy,
+    now: UnixTime,
+) -> Result<(), TokenError> {
+    check_begun("iat", claims.issued_at(), policy, now)
+}
+
+fn check_begun(
+    claim: &'static str,
+    from: Option<UnixTime>,
+    policy: &IssuerPolicy,
+    now: UnixTime,
+) -> Result<(), TokenError> {
+    match from {
+        Some(from) if from > now.plus(policy.leeway) => {
+            Err(TokenError::NotYetValid { claim, from, now })
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// RFC 8725 §3.11, §3.12: `typ`, and the claims that only other kinds of token have.
+fn check_type(
+    header: &JoseHeader,
+    claims: &ClaimsSet,
+    policy: &IssuerPolicy,
+) -> Result<(), TokenError> {
+    /// ID tokens (OpenID Connect Core §3.1.3.6, §3.3.2.11), logout and security event tokens (RFC 8417 §2.2).
+    const OF_OTHER_TOKENS: [&str; 3] = ["at_hash", "c_hash", "events"];
+    if !header.is_type(&policy.token_types) {
+        return Err(TokenError::WrongType("typ"));
+    }
+    match OF_OTHER_TOKENS
+        .into_iter()
+        .find(|claim| claims.get(claim).is_some())
+    {
+        Some(claim) => Err(TokenError::WrongType(claim)),
+        None => Ok(()),
+    }
+}
+
+/// `exp` and the audience always, and what the issuer's policy adds. `iss` was needed to come here.
+fn check_required(claims: &ClaimsSet, policy: &IssuerPolicy) -> Result<(), TokenError> {
+    let always = ["exp", &*policy.audience_claim];
+    let iat = policy.max_lifetime.map(|_| "iat");
+    let added = policy.require.iter().map(|claim| &**claim);
+    for claim in always.into_iter().chain(iat).chain(added) {
+        // `null` says nothing either.
+        if claims.get(claim).is_none_or(|value| *value == Value::Null) {
+            return Err(TokenError::MissingClaim(claim.into()));
+        }
+    }
+    Ok(())
+}
+
+/// RFC 7519 §4.1.3: we are meant only if the audience names us.
+fn check_audience(claims: &ClaimsSet, policy: &IssuerPolicy) -> Result<(), TokenError> {
+    let names = |audience: &str| {
+        let mut named = claims.texts(&policy.audience_claim).into_iter().flatten();
+        named.any(|name| name == audience)
+    };
+    let mut ours = policy.audiences.iter();
+    let meant = match policy.audience_match {
+        AudienceMatch::Any => ours.any(|audience| names(audience)),
+        // Of no audience all would be named.
+        AudienceMatch::All => ours.len() > 0 && ours.all(|audience| names(audience)),
+    };
+    if meant {
+        Ok(())
+    } else {
+        Err(TokenError::WrongAudience)
+    }
+}
+
+/// `exp − iat`, if the issuer's tokens have a longest life.
+fn check_lifetime(claims: &ClaimsSet, policy: &IssuerPolicy) -> Result<(), TokenError> {
+    let (Some(longest), Some(expires), Some(issued_at)) =
+        (policy.max_lifetime, claims.expires(), claims.issued_at())
+    else {
+        return Ok(());
+    };
+    let seconds = expires.since(issued_at);
+    let lifetime = Duration::from_secs(seconds.try_into().unwrap_or_default());
+    if lifetime <= longest {
+        Ok(())
+    } else {
+        Err(TokenError::LifetimeTooLong { seconds })
+    }
+}
+
+/// RFC 7800: `cnf` binds the token to a key of the sender, and whoever presents it here has proved nothing.
+fn check_sender(claims: &ClaimsSet, policy: &IssuerPolicy) -> Result<(), TokenError> {
+    if claims.get("cnf").is_some() && !policy.accept_cnf {
+        return Err(TokenError::SenderConstrained);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
