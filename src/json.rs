@@ -26,9 +26,12 @@ pub enum Value {
 
 impl Value {
     /// The value as JSON text, without spaces; members in their order.
+    ///
+    /// # Panics
+    /// Never: there is no value that JSON cannot say.
     #[must_use]
     pub fn to_json(&self) -> String {
-        // Names are strings and numbers are finite, so there is nothing that JSON cannot say.
+        // Names are strings and numbers are finite.
         serde_json::to_string(self).expect("invariant: a parsed value is JSON")
     }
 }

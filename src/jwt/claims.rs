@@ -123,7 +123,7 @@ impl ClaimsSet {
     }
 }
 
-/// The largest NumericDate, either way: 2⁵³, up to which a double counts every second.
+/// The largest `NumericDate`, either way: 2⁵³, up to which a double counts every second.
 const NUMERIC_DATE_MAX: i64 = 1 << 53;
 
 /// RFC 7519 §2: seconds since the epoch, fractions allowed.
@@ -156,14 +156,14 @@ fn check_text(value: &Value, problem: &'static str) -> Result<(), TokenError> {
 }
 
 /// A string, or the elements of an array of nothing but strings.
-fn texts(value: &Value) -> Option<impl Iterator<Item = &str>> {
+fn texts<'v>(value: &'v Value) -> Option<impl Iterator<Item = &'v str>> {
     let elements = match value {
         Value::String(_) => std::slice::from_ref(value),
         Value::Array(elements) => elements,
         _ => return None,
     };
-    let text = |element| match element {
-        &Value::String(ref text) => Some(&**text),
+    let text = |element: &'v Value| match element {
+        Value::String(text) => Some(&**text),
         _ => None,
     };
     let all_texts = elements.iter().all(|element| text(element).is_some());

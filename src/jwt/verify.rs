@@ -59,9 +59,9 @@ pub fn verify(
     }
     // Only from here on is a claim more than what someone wrote.
     check_type(&header, &claims, &issuer.policy)?;
-    check_required(&claims, &issuer.policy)?;
-    check_issued_at(&claims, &issuer.policy, now)?;
     check_audience(&claims, &issuer.policy)?;
+    check_required(&claims, &issuer.policy)?;
+    check_begun("iat", claims.issued_at(), &issuer.policy, now)?;
     check_lifetime(&claims, &issuer.policy)?;
     check_sender(&claims, &issuer.policy)?;
     Ok(VerifiedToken {
@@ -113,15 +113,7 @@ fn check_validity_period(
     check_begun("nbf", claims.not_before(), policy, now)
 }
 
-/// `iat`: a token from the future was made by a wrong clock, or by no issuer.
-fn check_issued_at(
-    claims: &ClaimsSet,
-    policy: &IssuerPolicy,
-    now: UnixTime,
-) -> Result<(), TokenError> {
-    check_begun("iat", claims.issued_at(), policy, now)
-}
-
+/// `nbf`; and `iat`, since a token from the future was made by a wrong clock, or by no issuer.
 fn check_begun(
     claim: &'static str,
     from: Option<UnixTime>,
@@ -142,7 +134,7 @@ fn check_type(
     claims: &ClaimsSet,
     policy: &IssuerPolicy,
 ) -> Result<(), TokenError> {
-    /// ID tokens (OpenID Connect Core §3.1.3.6, §3.3.2.11), logout and security event tokens (RFC 8417 §2.2).
+    /// ID tokens (`OpenID` Connect Core §3.1.3.6, §3.3.2.11), logout and security event tokens (RFC 8417 §2.2).
     const OF_OTHER_TOKENS: [&str; 3] = ["at_hash", "c_hash", "events"];
     if !header.is_type(&policy.token_types) {
         return Err(TokenError::WrongType("typ"));
@@ -156,22 +148,9 @@ fn check_type(
     }
 }
 
-/// `exp` and the audience always, and what the issuer's policy adds. `iss` was needed to come here.
-fn check_required(claims: &ClaimsSet, policy: &IssuerPolicy) -> Result<(), TokenError> {
-    let always = ["exp", &*policy.audience_claim];
-    let iat = policy.max_lifetime.map(|_| "iat");
-    let added = policy.require.iter().map(|claim| &**claim);
-    for claim in always.into_iter().chain(iat).chain(added) {
-        // `null` says nothing either.
-        if claims.get(claim).is_none_or(|value| *value == Value::Null) {
-            return Err(TokenError::MissingClaim(claim.into()));
-        }
-    }
-    Ok(())
-}
-
 /// RFC 7519 §4.1.3: we are meant only if the audience names us.
 fn check_audience(claims: &ClaimsSet, policy: &IssuerPolicy) -> Result<(), TokenError> {
+    check_present(claims, &policy.audience_claim)?;
     let names = |audience: &str| {
         let mut named = claims.texts(&policy.audience_claim).into_iter().flatten();
         named.any(|name| name == audience)
@@ -186,6 +165,25 @@ fn check_audience(claims: &ClaimsSet, policy: &IssuerPolicy) -> Result<(), Token
         Ok(())
     } else {
         Err(TokenError::WrongAudience)
+    }
+}
+
+/// What must be there besides `iss`, without which no issuer was found, and the audience.
+fn check_required(claims: &ClaimsSet, policy: &IssuerPolicy) -> Result<(), TokenError> {
+    let iat = policy.max_lifetime.map(|_| "iat");
+    let added = policy.require.iter().map(|claim| &**claim);
+    ["exp"]
+        .into_iter()
+        .chain(iat)
+        .chain(added)
+        .try_for_each(|claim| check_present(claims, claim))
+}
+
+/// `null` says nothing either.
+fn check_present(claims: &ClaimsSet, claim: &str) -> Result<(), TokenError> {
+    match claims.get(claim) {
+        None | Some(Value::Null) => Err(TokenError::MissingClaim(claim.into())),
+        Some(_) => Ok(()),
     }
 }
 
