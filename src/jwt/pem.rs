@@ -123,3 +123,114 @@ fn curve_of(spki: &SubjectPublicKeyInfo<'_>) -> Result<Curve, KeyError> {
 
 /// A curve on which no algorithm of ours signs.
 pub(super) const UNSUPPORTED_CURVE: &str = "not on P-256, P-384, P-521 or Ed25519";
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
+    use aws_lc_rs::rsa;
+    use aws_lc_rs::signature::KeyPair as _;
+
+    use crate::jwt::{Algorithm, AlgorithmSet, SigningKey, VerifyingKey};
+
+    use super::*;
+
+    fn block(label: &str, der: &[u8]) -> String {
+        let body = STANDARD.encode(der);
+        format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n")
+    }
+
+    fn rsa_pair() -> rsa::KeyPair {
+        rsa::KeyPair::generate(rsa::KeySize::Rsa2048).unwrap()
+    }
+
+    #[test]
+    fn both_forms_of_an_rsa_key_are_the_same_key() {
+        let pair = rsa_pair();
+        let spki: PublicKeyX509Der<'_> = pair.public_key().as_der().unwrap();
+        let spki = block("PUBLIC KEY", spki.as_ref());
+        let pkcs1 = block("RSA PUBLIC KEY", pair.public_key().as_ref());
+        let [first, second] = [spki, pkcs1].map(|pem| {
+            let key = VerifyingKey::from_pem(pem.as_bytes(), Some("k")).unwrap();
+            assert_eq!(key.kid(), Some("k"));
+            assert_eq!(key.algorithms().iter().count(), 6);
+            *key.thumbprint()
+        });
+        assert_eq!(first, second);
+    }
+
+    #[test]
+    fn keys_and_certificates_of_each_kind_are_read() {
+        for (algorithm, of_rcgen) in [
+            (Algorithm::Es256, &rcgen::PKCS_ECDSA_P256_SHA256),
+            (Algorithm::Es384, &rcgen::PKCS_ECDSA_P384_SHA384),
+            (Algorithm::Es512, &rcgen::PKCS_ECDSA_P521_SHA512),
+            (Algorithm::EdDsa, &rcgen::PKCS_ED25519),
+        ] {
+            let pair = rcgen::KeyPair::generate_for(of_rcgen).unwrap();
+            let certificate = rcgen::CertificateParams::new(vec!["localhost".to_owned()])
+                .unwrap()
+                .self_signed(&pair)
+                .unwrap();
+            let signing = SigningKey::from_pem(pair.serialize_pem().as_bytes(), algorithm).unwrap();
+            for pem in [
+                pair.public_key_pem(),
+                certificate.pem(),
+                // What stands around a block is a comment.
+                format!("Issuer: x\n{}", certificate.pem()),
+            ] {
+                let key = VerifyingKey::from_pem(pem.as_bytes(), None).unwrap();
+                assert_eq!(key.kid(), None);
+                assert_eq!(key.algorithms(), AlgorithmSet::from_iter([algorithm]));
+                assert_eq!(
+                    key.thumbprint(),
+                    signing.verifying_key().unwrap().thumbprint()
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_holds_no_public_key_is_refused() {
+        let private = SigningKey::generate(Algorithm::Es256).unwrap().to_pem();
+        let spki = block("PUBLIC KEY", &[0x30, 0x00]);
+        let truncated = &spki[..spki.len() - 10];
+        let pair = rsa_pair();
+        let trailing = block(
+            "RSA PUBLIC KEY",
+            &[pair.public_key().as_ref(), &[0]].concat(),
+        );
+        for pem in [
+            &b""[..],
+            b"garbage",
+            spki.as_bytes(),
+            truncated.as_bytes(),
+            trailing.as_bytes(),
+            block("CERTIFICATE", b"x").as_bytes(),
+            block("X509 CRL", b"x").as_bytes(),
+        ] {
+            let error = VerifyingKey::from_pem(pem, None).unwrap_err();
+            assert!(matches!(error, KeyError::Invalid(_)), "{error:?}");
+        }
+        assert!(matches!(
+            VerifyingKey::from_pem(private.expose(), None),
+            Err(KeyError::NotUsable(_))
+        ));
+        let secp256k1 = [
+            0x30, 0x18, 0x30, 0x10, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06,
+            0x05, 0x2b, 0x81, 0x04, 0x00, 0x0a, 0x03, 0x04, 0x00, 0x04, 0x01, 0x01,
+        ];
+        assert_eq!(
+            VerifyingKey::from_pem(block("PUBLIC KEY", &secp256k1).as_bytes(), None).err(),
+            Some(KeyError::NotUsable(UNSUPPORTED_CURVE))
+        );
+    }
+
+    #[test]
+    fn private_keys_come_back_from_pem() {
+        let der = Secret::new((0..200).collect());
+        let pem = encode_private_key(&der);
+        let text = std::str::from_utf8(pem.expose()).unwrap();
+        assert!(text.lines().all(|line| line.len() <= 64));
+        assert_eq!(private_key(pem.expose()).unwrap(), der);
+    }
+}
