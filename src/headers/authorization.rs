@@ -1,6 +1,6 @@
 //! Bearer credentials (RFC 6750 §2.1, RFC 9110 §11.4).
 
-use http::HeaderMap;
+use http::{HeaderMap, header};
 
 /// Why there is no token to check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,6 +22,119 @@ pub enum CredentialsError {
 ///
 /// # Errors
 /// As [`CredentialsError`] says.
-pub fn bearer_token(_headers: &HeaderMap) -> Result<&[u8], CredentialsError> {
-    todo!("headers helper")
+pub fn bearer_token(headers: &HeaderMap) -> Result<&[u8], CredentialsError> {
+    let mut lines = headers.get_all(header::AUTHORIZATION).iter();
+    let line = lines.next().ok_or(CredentialsError::Absent)?.as_bytes();
+    if lines.next().is_some() {
+        return Err(CredentialsError::Repeated);
+    }
+    let (scheme, rest) = line
+        .split_at_checked(SCHEME.len())
+        .ok_or(CredentialsError::NotBearer)?;
+    let token = rest
+        .strip_prefix(b" ")
+        .filter(|_| scheme.eq_ignore_ascii_case(SCHEME))
+        .ok_or(CredentialsError::NotBearer)?;
+    if is_token68(token) {
+        Ok(token)
+    } else if token.contains(&b',') {
+        Err(CredentialsError::Repeated)
+    } else {
+        Err(CredentialsError::NotBearer)
+    }
+}
+
+const SCHEME: &[u8] = b"Bearer";
+
+/// RFC 9110 §11.2: one or more of these characters, then any number of `=`.
+fn is_token68(token: &[u8]) -> bool {
+    let mut body = token;
+    while let [rest @ .., b'='] = body {
+        body = rest;
+    }
+    // Without an early end, so that it is checked many bytes at once.
+    !body.is_empty()
+        && body.iter().fold(true, |good, byte| {
+            good & (byte.is_ascii_alphanumeric()
+                | matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/'))
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn token_of(lines: &[&[u8]]) -> Result<Vec<u8>, CredentialsError> {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(
+                header::AUTHORIZATION,
+                HeaderValue::from_bytes(line).unwrap(),
+            );
+        }
+        bearer_token(&headers).map(<[u8]>::to_vec)
+    }
+
+    #[test]
+    fn one_line_with_one_token() {
+        for line in ["Bearer a.b-c_d", "bearer a.b-c_d", "BEARER a.b-c_d"] {
+            assert_eq!(token_of(&[line.as_bytes()]), Ok(b"a.b-c_d".to_vec()));
+        }
+        // A token68, though no compact serialization: the token's own rules refuse it.
+        assert_eq!(token_of(&[b"Bearer ~+/=="]), Ok(b"~+/==".to_vec()));
+    }
+
+    #[test]
+    fn no_line_is_absent() {
+        assert_eq!(token_of(&[]), Err(CredentialsError::Absent));
+    }
+
+    #[test]
+    fn two_lines_or_a_list_are_repeated() {
+        for lines in [
+            &[&b"Bearer a"[..], b"Bearer b"][..],
+            &[b"Bearer a", b"Bearer a"],
+            &[b"Basic dTpw", b"Bearer a"],
+            &[b"Bearer a, Bearer b"],
+            &[b"Bearer a,Bearer b"],
+        ] {
+            assert_eq!(token_of(lines), Err(CredentialsError::Repeated));
+        }
+    }
+
+    #[test]
+    fn everything_else_is_not_bearer() {
+        for line in [
+            &b""[..],
+            b"Bearer",
+            b"Bearer ",
+            b"Bearer  a",
+            b"Bearer\ta",
+            b"Bearer \ta",
+            b"Bearer a ",
+            b"Bearer a b",
+            b"Bearer token=\"a\"",
+            b"Bearer \"a\"",
+            b"Bearer a=b",
+            b"Bearer =",
+            b"Bearer\xa0a",
+            b"Bearer a\xff",
+            b"BearerX a",
+            b"Beare a",
+            b"Basic dTpw",
+            b"Digest a",
+            b"Negotiate a",
+            b"a.b.c",
+            b"Bearer:a",
+            b" Bearer a",
+        ] {
+            assert_eq!(
+                token_of(&[line]),
+                Err(CredentialsError::NotBearer),
+                "{line:?}"
+            );
+        }
+    }
 }

@@ -1,8 +1,10 @@
 //! Hop-by-hop fields (RFC 9110 §7.6.1), in both directions.
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
+use smallvec::SmallVec;
 
 use super::StripSet;
+use super::names::{is_forwarding, is_spelling};
 
 /// What a request wants to become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,18 +24,140 @@ pub struct ConnectionOptionError;
 /// `Upgrade`, `HTTP2-Settings`, `Proxy-Authorization`, `Proxy-Authenticate`). Returns the upgrade it asked for, if it
 /// is one that we forward; any other `Upgrade` (h2c) is dropped.
 ///
+/// Protected are all spellings, and `Transfer-Encoding` too.
+///
 /// # Errors
 /// An option that names a protected field, or an option that is not a field name.
 pub fn remove_hop_by_hop(
-    _method: &http::Method,
-    _version: http::Version,
-    _headers: &mut HeaderMap,
-    _strip: &StripSet,
+    method: &Method,
+    version: Version,
+    headers: &mut HeaderMap,
+    strip: &StripSet,
 ) -> Result<Option<Upgrade>, ConnectionOptionError> {
-    todo!("headers helper")
+    let mut named = Named::default();
+    for option in options(headers, &header::CONNECTION) {
+        if is_protected(option, strip) {
+            return Err(ConnectionOptionError);
+        }
+        named.add(option).map_err(|_| ConnectionOptionError)?;
+    }
+    let upgrade = named.upgrade
+        && *method == Method::GET
+        && version == Version::HTTP_11
+        && is_websocket_handshake(headers);
+    let trailers =
+        options(headers, &header::TE).any(|coding| coding.eq_ignore_ascii_case(TRAILERS));
+    for name in named.fields {
+        headers.remove(name);
+    }
+    remove_known(headers);
+    headers.remove(header::PROXY_AUTHORIZATION);
+    headers.remove(HTTP2_SETTINGS);
+    if trailers {
+        headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    }
+    Ok(upgrade.then_some(Upgrade::WebSocket))
 }
 
 /// The same for a response; nothing is protected there. `Upgrade` of a 101 is the caller's to keep.
-pub fn remove_response_hop_by_hop(_headers: &mut HeaderMap) {
-    todo!("headers helper")
+pub fn remove_response_hop_by_hop(headers: &mut HeaderMap) {
+    let mut named = Named::default();
+    for option in options(headers, &header::CONNECTION) {
+        // An option that is no name can name no field.
+        let _ = named.add(option);
+    }
+    for name in named.fields {
+        headers.remove(name);
+    }
+    remove_known(headers);
 }
+
+/// What the options of a message's `Connection` lines say.
+#[derive(Default)]
+struct Named {
+    upgrade: bool,
+    /// Fields to remove, besides the known ones.
+    fields: SmallVec<[HeaderName; 4]>,
+}
+
+impl Named {
+    fn add(&mut self, option: &[u8]) -> Result<(), header::InvalidHeaderName> {
+        // Those of nearly every request and response, without making a name of them.
+        if option.eq_ignore_ascii_case(b"upgrade") {
+            self.upgrade = true;
+        } else if ![&b"keep-alive"[..], b"close", b"te"]
+            .iter()
+            .any(|known| option.eq_ignore_ascii_case(known))
+        {
+            self.fields.push(HeaderName::from_bytes(option)?);
+        }
+        Ok(())
+    }
+}
+
+/// The list elements of every line of a field, without empty ones (RFC 9110 §5.6.1).
+fn options<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h [u8]> {
+    headers
+        .get_all(name)
+        .iter()
+        .flat_map(|line| line.as_bytes().split(|&byte| byte == b','))
+        .map(<[u8]>::trim_ascii)
+        .filter(|option| !option.is_empty())
+}
+
+fn is_protected(option: &[u8], strip: &StripSet) -> bool {
+    // What is not a field name is an error of its own.
+    std::str::from_utf8(option).is_ok_and(|option| {
+        PROTECTED.iter().any(|name| is_spelling(option, name))
+            || is_forwarding(option)
+            || strip.matches(option)
+    })
+}
+
+/// RFC 6455 §4.1, as far as it concerns us; the upstream checks the key and the version. A handshake has no body: with
+/// one, bytes of the body could be taken for the upgraded protocol.
+fn is_websocket_handshake(headers: &HeaderMap) -> bool {
+    let mut protocols = options(headers, &header::UPGRADE);
+    let websocket = protocols
+        .next()
+        .is_some_and(|protocol| protocol.eq_ignore_ascii_case(b"websocket"));
+    let one = |name| headers.get_all(name).iter().count() == 1;
+    websocket
+        && protocols.next().is_none()
+        && one(header::SEC_WEBSOCKET_KEY)
+        && one(header::SEC_WEBSOCKET_VERSION)
+        && !headers.contains_key(header::TRANSFER_ENCODING)
+        && headers
+            .get(header::CONTENT_LENGTH)
+            .is_none_or(|length| length == "0")
+}
+
+fn remove_known(headers: &mut HeaderMap) {
+    for name in [
+        header::CONNECTION,
+        header::TE,
+        header::TRANSFER_ENCODING,
+        header::UPGRADE,
+        header::PROXY_AUTHENTICATE,
+        KEEP_ALIVE,
+        PROXY_CONNECTION,
+    ] {
+        headers.remove(name);
+    }
+}
+
+const TRAILERS: &[u8] = b"trailers";
+const PROTECTED: [&str; 5] = [
+    "host",
+    "authorization",
+    "cookie",
+    "content-length",
+    "transfer-encoding",
+];
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
+
+#[cfg(test)]
+#[path = "connection_tests.rs"]
+mod tests;

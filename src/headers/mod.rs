@@ -5,17 +5,25 @@
 mod authorization;
 mod challenge;
 mod connection;
+mod cookies;
 mod forwarded;
+mod host;
 mod identity;
+mod names;
+mod path;
 mod target;
+mod trailers;
 
 pub use authorization::{CredentialsError, bearer_token};
 pub use challenge::{Challenge, challenge};
 pub use connection::{
     ConnectionOptionError, Upgrade, remove_hop_by_hop, remove_response_hop_by_hop,
 };
-pub use forwarded::{Client, TrustedProxies, append_via, client_of, set_forwarded};
+pub use cookies::join_cookies;
+pub use forwarded::{Client, TrustedProxies, append_via, client_of, request_id_of, set_forwarded};
 pub use identity::{
     ArrayStyle, ClaimHeader, ClaimHeaders, StripSet, encode_element, encode_value, is_reserved_name,
 };
-pub use target::{PathAllow, Target, TargetError, laxest_reading};
+pub use path::{laxest_reading, without_prefix};
+pub use target::{PathAllow, Target, TargetError};
+pub use trailers::strip_trailers;

@@ -1,6 +1,9 @@
 //! What a route asks of verified claims: scopes and rules.
 
-use crate::config::{AuthMode, Rule};
+use serde_json::Number;
+
+use crate::config::{AuthMode, Rule, Test};
+use crate::json::{Object, Value};
 use crate::jwt::ClaimsSet;
 
 /// Who may pass a route.
@@ -32,7 +35,102 @@ impl Access {
     ///
     /// # Errors
     /// The first that fails.
-    pub fn permits(&self, _claims: &ClaimsSet) -> Result<(), AccessError<'_>> {
-        todo!("headers helper")
+    pub fn permits(&self, claims: &ClaimsSet) -> Result<(), AccessError<'_>> {
+        self.permits_scopes(|scope| claims.scopes().any(|own| own == scope))?;
+        self.permits_claims(claims.all())
+    }
+
+    fn permits_scopes(&self, has: impl Fn(&str) -> bool) -> Result<(), AccessError<'_>> {
+        if !self.scopes.iter().all(|scope| has(scope)) {
+            return Err(AccessError::InsufficientScope(&self.scopes));
+        }
+        if !self.any_scope.is_empty() && !self.any_scope.iter().any(|scope| has(scope)) {
+            return Err(AccessError::InsufficientScope(&self.any_scope));
+        }
+        Ok(())
+    }
+
+    fn permits_claims(&self, claims: &Object) -> Result<(), AccessError<'_>> {
+        match self.claims.iter().find(|rule| !holds(rule, claims)) {
+            Some(rule) => Err(AccessError::ClaimMismatch(rule)),
+            None => Ok(()),
+        }
     }
 }
+
+/// An absent claim fulfils no rule. A string is not an array of one, and no text to search in.
+fn holds(rule: &Rule, claims: &Object) -> bool {
+    let Some(claim) = rule.claim.find(claims) else {
+        return false;
+    };
+    match &rule.test {
+        Test::Equals(wanted) => equal(claim, wanted),
+        Test::Contains(wanted) => match claim {
+            Value::Array(elements) => elements.iter().any(|element| equal(element, wanted)),
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Object(_) => false,
+        },
+    }
+}
+
+/// JSON equality: numbers by value, objects without order.
+fn equal(claim: &Value, wanted: &serde_json::Value) -> bool {
+    use serde_json::Value as Wanted;
+    match (claim, wanted) {
+        (Value::Null, Wanted::Null) => true,
+        (Value::Bool(own), Wanted::Bool(wanted)) => own == wanted,
+        (Value::Number(own), Wanted::Number(wanted)) => same_number(own, wanted),
+        (Value::String(own), Wanted::String(wanted)) => **own == **wanted,
+        (Value::Array(own), Wanted::Array(wanted)) => {
+            own.len() == wanted.len()
+                && own.iter().zip(wanted).all(|(own, other)| equal(own, other))
+        }
+        (Value::Object(own), Wanted::Object(wanted)) => {
+            // Names are unique on both sides.
+            own.iter().count() == wanted.len()
+                && own
+                    .iter()
+                    .all(|(name, value)| wanted.get(name).is_some_and(|other| equal(value, other)))
+        }
+        (
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Array(_)
+            | Value::Object(_),
+            _,
+        ) => false,
+    }
+}
+
+fn same_number(own: &Number, wanted: &Number) -> bool {
+    match (integer(own), integer(wanted)) {
+        (Some(own), Some(wanted)) => own == wanted,
+        (None, None) => own.as_f64() == wanted.as_f64(),
+        (Some(_), None) | (None, Some(_)) => false,
+    }
+}
+
+/// The number's value if it is an integer, `1.0` and `1e3` too.
+fn integer(number: &Number) -> Option<i128> {
+    if number.is_i64() {
+        return number.as_i64().map(i128::from);
+    }
+    if number.is_u64() {
+        return number.as_u64().map(i128::from);
+    }
+    let value = number.as_f64()?;
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "an integer of less than 2^126 fits in an i128 exactly"
+    )]
+    (value.fract() == 0.0 && value.abs() < 2_f64.powi(126)).then_some(value as i128)
+}
+
+#[cfg(test)]
+#[path = "access_tests.rs"]
+mod tests;

@@ -1,0 +1,158 @@
+//! Field names as the laxest server reads them, and the names that have a meaning of their own.
+
+use http::{HeaderMap, HeaderName};
+use smallvec::SmallVec;
+
+/// What CGI and its heirs make of a byte of a name: lower case, and `-` for all that is no letter or digit.
+///
+/// They turn `X-User`, `x_user` and `X.User` into one variable, so a client could set it by any of them.
+pub(super) const fn fold(byte: u8) -> u8 {
+    if byte.is_ascii_alphanumeric() {
+        byte.to_ascii_lowercase()
+    } else {
+        b'-'
+    }
+}
+
+/// Whether `name` is a spelling of `folded`.
+pub(super) fn is_spelling(name: &str, folded: &str) -> bool {
+    name.len() == folded.len() && begins_with(name, folded)
+}
+
+/// Whether `name` begins with a spelling of `folded`.
+pub(super) fn begins_with(name: &str, folded: &str) -> bool {
+    name.len() >= folded.len()
+        && name
+            .bytes()
+            .zip(folded.bytes())
+            .all(|(byte, other)| fold(byte) == other)
+}
+
+/// `Forwarded`, `X-Forwarded-*`, `X-Real-IP`, `X-Original-*`, `X-Rewrite-URL`, `X-HTTP-Method-Override`, in any spelling.
+pub(super) fn is_forwarding(name: &str) -> bool {
+    match name.as_bytes().first() {
+        Some(b'f' | b'F') => is_spelling(name, "forwarded"),
+        Some(b'x' | b'X') => {
+            FORWARDING_PREFIXES
+                .iter()
+                .any(|prefix| begins_with(name, prefix))
+                || FORWARDING.iter().any(|known| is_spelling(name, known))
+        }
+        _ => false,
+    }
+}
+
+/// Whether `name` is, in any spelling, a field that a connection, the framing, the routing, credentials, cookies or
+/// forwarding depend on.
+pub(super) fn is_reserved(name: &str) -> bool {
+    RESERVED.iter().any(|known| is_spelling(name, known)) || is_forwarding(name)
+}
+
+/// Removes every line of the fields whose names `doomed` picks. Without one, this allocates nothing.
+pub(super) fn remove_where(headers: &mut HeaderMap, doomed: impl Fn(&str) -> bool) {
+    let names: SmallVec<[HeaderName; 4]> = headers
+        .keys()
+        .filter(|name| doomed(name.as_str()))
+        .cloned()
+        .collect();
+    for name in names {
+        headers.remove(name);
+    }
+}
+
+/// `x-forwarded` without more is no known field, and not one to let through either.
+const FORWARDING_PREFIXES: [&str; 2] = ["x-forwarded", "x-original-"];
+const FORWARDING: [&str; 3] = ["x-real-ip", "x-rewrite-url", "x-http-method-override"];
+
+const RESERVED: [&str; 21] = [
+    // The connection (RFC 9110 §7.6.1).
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "upgrade",
+    "http2-settings",
+    // Framing.
+    "content-length",
+    "transfer-encoding",
+    // Routing, and what we tell the upstream ourselves.
+    "host",
+    "expect",
+    "max-forwards",
+    "via",
+    "x-request-id",
+    // Credentials and cookies.
+    "authorization",
+    "proxy-authorization",
+    "proxy-authenticate",
+    "www-authenticate",
+    "cookie",
+    "cookie2",
+    "set-cookie",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_spelling_of_a_name_is_found() {
+        for name in [
+            "x-user", "X-User", "x_user", "X.USER", "x user", "x~user", "x-uSER",
+        ] {
+            assert!(is_spelling(name, "x-user"), "{name}");
+        }
+        for name in ["xuser", "x-users", "x-use", "x--user", "-x-user", ""] {
+            assert!(!is_spelling(name, "x-user"), "{name}");
+        }
+    }
+
+    #[test]
+    fn forwarding_fields_in_any_spelling() {
+        for name in [
+            "forwarded",
+            "Forwarded",
+            "x-forwarded-for",
+            "x_forwarded_for",
+            "X.Forwarded.Host",
+            "x-forwarded-prefix",
+            "x-forwarded",
+            "x-real-ip",
+            "x_real_ip",
+            "x-original-url",
+            "x-original_host",
+            "x-rewrite-url",
+            "x-http-method-override",
+            "x_http_method_override",
+        ] {
+            assert!(is_forwarding(name), "{name}");
+        }
+        for name in [
+            "x-request-id",
+            "x-auth-subject",
+            "from",
+            "forwarded-for",
+            "x-real-ips",
+            "accept",
+        ] {
+            assert!(!is_forwarding(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn removing_takes_every_line() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("x_user", "a"),
+            ("x_user", "b"),
+            ("x.user", "c"),
+            ("x-other", "d"),
+        ] {
+            headers.append(HeaderName::from_static(name), value.parse().unwrap());
+        }
+        remove_where(&mut headers, |name| is_spelling(name, "x-user"));
+        assert_eq!(headers.len(), 1);
+        assert_eq!(headers["x-other"], "d");
+    }
+}
