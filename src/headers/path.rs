@@ -29,7 +29,8 @@ pub(super) fn check_path(path: &str) -> Result<CheckedPath<'_>, TargetError> {
     if scan.percent {
         return check_encoded(path, holds);
     }
-    let differs = scan.double_slash || (scan.odd && check_segments(path)?);
+    let odd_segments = scan.odd && check_segments(path)?;
+    let differs = scan.double_slash || odd_segments;
     Ok(CheckedPath {
         decoded: Cow::Borrowed(path),
         laxest: differs.then(|| laxest_reading(path.as_bytes())),
