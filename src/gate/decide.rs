@@ -161,17 +161,13 @@ fn destination(snapshot: &Snapshot, parts: &Parts) -> Result<Destination, Reject
     let asked_method = preflight_method(parts);
     let by_preflight = asked_method
         .as_ref()
-        .and_then(|method| snapshot.routes.find(&target, method).ok())
-        .filter(|route| route.preflight == Preflight::Forward);
-    let (route, preflight) = match by_preflight {
-        Some(route) => (route, true),
-        None => (
-            snapshot
-                .routes
-                .find(&target, &parts.method)
-                .map_err(no_route)?,
-            false,
-        ),
+        .and_then(|method| snapshot.routes.find_preflight(&target, method));
+    let route = match by_preflight {
+        Some(route) => route,
+        None => snapshot
+            .routes
+            .find(&target, &parts.method)
+            .map_err(no_route)?,
     };
     target.permitted(route.path_allow)?;
     let path_and_query = if route.strip_prefix {
@@ -182,7 +178,7 @@ fn destination(snapshot: &Snapshot, parts: &Parts) -> Result<Destination, Reject
     Ok(Destination {
         route: Arc::clone(route),
         path_and_query,
-        preflight,
+        preflight: by_preflight.is_some(),
     })
 }
 
