@@ -137,3 +137,25 @@ fn only_an_array_contains() {
         assert_eq!(holds(&rule, &claims), expected, "{claim} {wanted}");
     }
 }
+
+#[test]
+fn scopes_and_rules_of_a_claims_set() {
+    use base64::Engine as _;
+
+    let text = r#"{"scope": "orders:read orders:write", "tenant": "acme"}"#;
+    let encoded = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(text);
+    let claims = ClaimsSet::parse(encoded.as_bytes()).unwrap();
+    let acme = rule("tenant", Test::Equals(json!("acme")));
+    let other = rule("tenant", Test::Equals(json!("other")));
+    let good = access(&["orders:read"], &["x", "orders:write"], vec![acme]);
+    assert_eq!(good.permits(&claims), Ok(()));
+    // Scopes come first.
+    let bad = access(&["orders"], &[], vec![other.clone()]);
+    let error = AccessError::InsufficientScope(&bad.scopes);
+    assert_eq!(bad.permits(&claims), Err(error));
+    let bad = access(&[], &[], vec![other.clone()]);
+    assert_eq!(
+        bad.permits(&claims),
+        Err(AccessError::ClaimMismatch(&other))
+    );
+}
