@@ -202,20 +202,9 @@ fn no_route(error: NoRoute) -> Rejection {
     }
 }
 
-/// The target without the route's prefix: as many raw segments are taken off as the prefix has.
+/// The target without the route's prefix, as raw as it came.
 fn stripped(prefix: &str, target: &Target<'_>, parts: &Parts) -> Result<PathAndQuery, Rejection> {
-    let segments = prefix
-        .split('/')
-        .filter(|segment| !segment.is_empty())
-        .count();
-    let mut rest = target.path;
-    for _ in 0..segments {
-        rest = rest[1..].find('/').map_or("", |border| &rest[1 + border..]);
-        if rest.is_empty() {
-            break;
-        }
-    }
-    let path = if rest.is_empty() { "/" } else { rest };
+    let path = headers::without_prefix(target.path, prefix);
     let joined = match parts.uri.query() {
         Some(query) => {
             PathAndQuery::from_maybe_shared(bytes::Bytes::from([path, "?", query].concat()))
