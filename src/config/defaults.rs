@@ -1,1 +1,106 @@
 //! Every default, with its reason. `tests/documents.rs` holds gateway.toml to them.
+
+use std::time::Duration;
+
+/// `[server] listen`: every IPv4 interface, on the port that people try for TLS without privileges.
+pub(super) const LISTEN: &str = "0.0.0.0:8443";
+
+/// `[server] realm`: what challenges name. It tells a client nothing that it could use.
+pub(super) const REALM: &str = "portcullis";
+
+/// `[server] strip`: whatever an upstream might believe of who is asking, even where no claim header has that name.
+pub(super) const STRIP: &[&str] = &["X-Auth-*"];
+
+/// Client connections: 10,000.
+///
+/// An idle one costs some 20 KB with TLS, so this is 200 MB: what a small container has.
+pub(super) const CONNECTIONS: usize = 10_000;
+
+/// Bytes of a request head: 64 KiB.
+///
+/// Tokens of providers with many roles pass 16 KiB; four times that leaves room for cookies.
+pub(super) const HEADER_BYTES: u64 = 64 << 10;
+
+/// Fields of a request head: 100, up to which hyper parses without allocating.
+pub(super) const HEADER_COUNT: usize = 100;
+
+/// From the first byte of a head to its last: 10 s.
+///
+/// Longer serves only slow-header attacks; shorter cuts off phones that change cells.
+pub(super) const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Between requests of a connection: 75 s, above the 60 s after which most load balancers give up, so that it is
+/// they who close: the other order loses requests.
+pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
+
+/// TLS handshake: 10 s, as long as a head may take.
+pub(super) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Between two parts of a request body: 30 s, after which no one is sending any more.
+pub(super) const BODY_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// While a client takes nothing of a response: 30 s.
+pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Concurrent streams of an HTTP/2 connection: 100, the least that RFC 9113 §6.5.2 recommends.
+pub(super) const STREAMS: usize = 100;
+
+/// Bytes of a token: 16 KiB, above what providers issue and below `header_bytes`.
+pub(super) const TOKEN_BYTES: u64 = 16 << 10;
+
+/// While nothing passes through an upgraded connection: 1 h. WebSocket applications ping within minutes.
+pub(super) const UPGRADE_IDLE_TIMEOUT: Duration = Duration::from_secs(3600);
+
+/// From TERM to closed listeners: nothing. Kubernetes needs 5 s, for its endpoints to spread.
+pub(super) const DRAIN_DELAY: Duration = Duration::ZERO;
+
+/// From closed listeners to the end: 30 s, what Kubernetes waits before it kills.
+pub(super) const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// `[admin] listen`: this machine only.
+pub(super) const ADMIN_LISTEN: &str = "127.0.0.1:8081";
+
+/// `[log] access`: a gateway that refuses without a line is hard to live with.
+pub(super) const LOG_ACCESS: bool = true;
+
+/// Clock skew that is forgiven: 30 s. Machines with NTP differ by less than one.
+pub(super) const LEEWAY: Duration = Duration::from_secs(30);
+
+/// Most leeway that can be set: 5 min. A clock that is further off needs repair, not patience.
+pub(super) const MOST_LEEWAY: Duration = Duration::from_secs(300);
+
+/// Which claim holds the audience (RFC 7519 §4.1.3).
+pub(super) const AUDIENCE_CLAIM: &str = "aud";
+
+/// Accepted `typ` values: that of access tokens (RFC 9068 §2.1), and the one that most providers still write.
+pub(super) const TOKEN_TYPES: &[&str] = &["at+jwt", "JWT"];
+
+/// Name, TCP and TLS of an upstream together: 3 s, one lost SYN and its repetition.
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// From the end of a request to the head of its response: 30 s.
+pub(super) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// An idle upstream connection is kept for 4 s: below the 5 s after which Node.js servers close theirs.
+pub(super) const UPSTREAM_IDLE_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// Most idle connections of one worker to one address: 64, what a worker has in flight on a busy day.
+pub(super) const MAX_IDLE: usize = 64;
+
+/// Longest of all timeouts: 30 days. Beyond it someone has mistaken the unit.
+pub(super) const MOST_TIMEOUT: Duration = Duration::from_secs(30 * 86_400);
+
+/// Shortest of all timeouts but those that may be nothing: below it no one could answer.
+pub(super) const LEAST_TIMEOUT: Duration = Duration::from_millis(1);
+
+/// Least `header_bytes`: hyper's buffer cannot be smaller than 8 KiB.
+pub(super) const LEAST_HEADER_BYTES: u64 = 8 << 10;
+
+/// Most `header_bytes`: 16 MiB. Each connection may hold that much.
+pub(super) const MOST_HEADER_BYTES: u64 = 16 << 20;
+
+/// Most workers: more than any machine has cores.
+pub(super) const MOST_WORKERS: usize = 1024;
+
+/// Fewest bytes of the admin token: 16, past guessing.
+pub(super) const LEAST_ADMIN_TOKEN_BYTES: usize = 16;

@@ -1,19 +1,38 @@
 //! gateway.toml as a compiler reads it: `raw` is what was typed, `resolve` turns it into the `model` that cannot be
 //! wrong, and every error names its place. All errors are found in one pass.
+//!
+//! One file for each idea: `raw` and `source` hold the text as a tree with places, `interpolate` and `overrides` fill
+//! it in from files and the environment, `reader` takes keys out of tables (and so knows which keys there are), and
+//! `server`, `issuers`, `upstreams`, `routes`, `claims` build the model. Nothing here opens a key or a certificate.
 
 mod check;
+mod claims;
 mod defaults;
 mod error;
+mod interpolate;
+mod issuers;
 mod model;
+mod overrides;
+mod paths;
 mod raw;
+mod reader;
+mod reference;
 mod resolve;
+mod routes;
+mod server;
+mod source;
+mod suggest;
 mod units;
+mod upstreams;
 
 pub use check::{Warning, warnings};
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use model::{
     Admin, AdminAccess, AuthMode, Certificates, Config, Host, HostPattern, Issuer, KeySource,
-    Limits, Log, LogFormat, PemFile, Preflight, Route, Rule, Server, Test, Upstream, UpstreamUrl,
+    Limits, Log, LogFormat, PemFile, Preflight, Route, Rule, SecretOrigin, SecretUse, Server, Test,
+    Upstream, UpstreamUrl,
 };
+pub use reference::{Key, reference};
 pub use resolve::{Environment, load, parse};
-pub use units::{parse_duration, parse_size};
+pub use source::Places;
+pub use units::{format_duration, format_size, parse_duration, parse_size};

@@ -14,7 +14,7 @@ use crate::json::ClaimPath;
 use crate::jwt::{Algorithm, IssuerPolicy};
 use crate::secret::Secret;
 
-use super::Place;
+use super::{Place, Places};
 
 /// A whole configuration.
 #[derive(Clone, Debug)]
@@ -41,6 +41,30 @@ pub struct Config {
     pub routes: Vec<Route>,
     /// `[server] strip`: further names that clients may not send, exact or ending in `*`.
     pub strip: Vec<String>,
+    /// Where the secrets of the configuration come from.
+    pub secrets: Vec<SecretUse>,
+    /// Where each key stands.
+    pub places: Places,
+}
+
+/// A secret of the configuration: not its value, only where it was kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretUse {
+    /// Where it stands.
+    pub place: Place,
+    /// Where it comes from.
+    pub origin: SecretOrigin,
+}
+
+/// Where a secret comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretOrigin {
+    /// It is written in gateway.toml.
+    Literal,
+    /// An environment variable.
+    Environment,
+    /// These files.
+    Files(Vec<PathBuf>),
 }
 
 /// `[server]` and `[server.limits]`

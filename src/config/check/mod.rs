@@ -1,0 +1,8 @@
+//! Warnings about settings that are valid and dangerous, each with a stable code.
+
+mod access;
+mod network;
+mod secrets;
+mod warning;
+
+pub use warning::{Warning, warnings};

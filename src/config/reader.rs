@@ -1,0 +1,632 @@
+//! Takes keys out of a table. Each key is named once, with its type and its default: what was not asked for is an
+//! unknown key, and [`super::reference`] lists what was.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::raw::{Entry, Node, Table, Text, Value};
+use super::reference::{Key, reference};
+use super::source::{Origin, Source};
+use super::units::{format_duration, format_size, parse_duration, parse_size};
+use super::{ConfigError, ConfigErrors, Environment, suggest};
+
+/// What all readers share.
+pub(super) struct Context<'a> {
+    pub(super) source: &'a Source,
+    pub(super) environment: &'a Environment,
+    /// Where relative paths begin.
+    pub(super) directory: &'a Path,
+    errors: RefCell<Vec<(Origin, ConfigError)>>,
+    files: RefCell<BTreeSet<PathBuf>>,
+    /// Values that are not in the text, in the order they were filled in: they count for the hash.
+    values: RefCell<Vec<String>>,
+    /// Keys asked for, when someone wants to know.
+    keys: Option<RefCell<Vec<Key>>>,
+}
+
+/// A value and where it stands.
+#[derive(Clone, Debug)]
+pub(super) struct At<T> {
+    pub(super) value: T,
+    pub(super) origin: Origin,
+}
+
+impl<'a> Context<'a> {
+    pub(super) fn new(
+        source: &'a Source,
+        environment: &'a Environment,
+        directory: &'a Path,
+    ) -> Self {
+        Self {
+            source,
+            environment,
+            directory,
+            errors: RefCell::default(),
+            files: RefCell::default(),
+            values: RefCell::default(),
+            keys: None,
+        }
+    }
+
+    /// Notes every key that is asked for.
+    pub(super) fn recording(self) -> Self {
+        Self {
+            keys: Some(RefCell::default()),
+            ..self
+        }
+    }
+
+    pub(super) fn into_keys(self) -> Vec<Key> {
+        self.keys.map(RefCell::into_inner).unwrap_or_default()
+    }
+
+    pub(super) fn error(&self, origin: &Origin, message: impl Into<String>) {
+        self.error_with(origin, message, None);
+    }
+
+    pub(super) fn error_hint(
+        &self,
+        origin: &Origin,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
+        self.error_with(origin, message, Some(hint.into()));
+    }
+
+    pub(super) fn error_with(
+        &self,
+        origin: &Origin,
+        message: impl Into<String>,
+        hint: Option<String>,
+    ) {
+        let error = ConfigError {
+            place: self.source.place(origin),
+            message: message.into(),
+            hint,
+        };
+        self.errors.borrow_mut().push((origin.clone(), error));
+    }
+
+    /// `Err` with all errors in order of place, if there are any.
+    pub(super) fn finish(&self) -> Result<(), ConfigErrors> {
+        let mut errors = self.errors.take();
+        if errors.is_empty() {
+            return Ok(());
+        }
+        errors.sort_by(|a, b| a.0.cmp(&b.0));
+        errors.dedup();
+        Err(ConfigErrors(
+            errors.into_iter().map(|(_, error)| error).collect(),
+        ))
+    }
+
+    /// A file that a change of must be noticed.
+    pub(super) fn remember_file(&self, file: &Path) {
+        self.files.borrow_mut().insert(file.to_owned());
+    }
+
+    /// A value that did not come from the text.
+    pub(super) fn remember_value(&self, value: &str) {
+        self.values.borrow_mut().push(value.to_owned());
+    }
+
+    pub(super) fn take_files(&self) -> BTreeSet<PathBuf> {
+        self.files.take()
+    }
+
+    pub(super) fn take_values(&self) -> Vec<String> {
+        self.values.take()
+    }
+}
+
+/// Reads one table.
+pub(super) struct Reader<'a> {
+    pub(super) context: &'a Context<'a>,
+    /// Where the table stands; its parent, when it is absent.
+    pub(super) origin: Origin,
+    /// The table's name without indexes: `server.limits`, `issuers.keys`.
+    name: &'static str,
+    /// `None`: the table is absent, and so is each of its keys.
+    table: Option<&'a Table>,
+    asked: Vec<&'static str>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(
+        context: &'a Context<'a>,
+        name: &'static str,
+        table: Option<&'a Table>,
+        origin: Origin,
+    ) -> Self {
+        Self {
+            context,
+            origin,
+            name,
+            table,
+            asked: Vec::new(),
+        }
+    }
+
+    /// The value of a key of any shape; every other method stands on this one. `default` is TOML.
+    pub(super) fn node(
+        &mut self,
+        key: &'static str,
+        default: impl FnOnce() -> Option<String>,
+    ) -> Option<&'a Node> {
+        self.asked.push(key);
+        if let Some(keys) = &self.context.keys {
+            keys.borrow_mut().push(Key {
+                table: self.name,
+                name: key,
+                default: default(),
+            });
+        }
+        self.table?.get(key)
+    }
+
+    /// The origin of a key's value, or of the table.
+    pub(super) fn origin_of(&self, key: &str) -> Origin {
+        let node = self.table.and_then(|table| table.get(key));
+        node.map_or_else(|| self.origin.clone(), |node| node.origin.clone())
+    }
+
+    /// Whether the key is set.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.table.is_some_and(|table| table.get(key).is_some())
+    }
+
+    /// A string without default.
+    pub(super) fn text(&mut self, key: &'static str) -> Option<At<&'a Text>> {
+        let node = self.node(key, || None)?;
+        self.expect_text(key, node)
+    }
+
+    /// A string that must be there and not empty.
+    pub(super) fn required_text(
+        &mut self,
+        key: &'static str,
+        example: &str,
+    ) -> Option<At<&'a Text>> {
+        let found = self.text(key);
+        if !self.has(key) {
+            self.missing(key, example);
+        }
+        found.filter(|text| self.refuse_empty(key, text))
+    }
+
+    /// A string.
+    pub(super) fn text_or(&mut self, key: &'static str, default: &str) -> At<String> {
+        let node = self.node(key, || Some(quoted(default)));
+        let found = node.and_then(|node| self.expect_text(key, node));
+        found
+            .filter(|text| self.refuse_empty(key, text))
+            .map_or_else(
+                || At {
+                    value: default.to_owned(),
+                    origin: self.origin_of(key),
+                },
+                |text| At {
+                    value: text.value.value.clone(),
+                    origin: text.origin,
+                },
+            )
+    }
+
+    /// A boolean.
+    pub(super) fn boolean(&mut self, key: &'static str, default: bool) -> bool {
+        let Some(node) = self.node(key, || Some(default.to_string())) else {
+            return default;
+        };
+        if let Value::Boolean(boolean) = node.value {
+            return boolean;
+        }
+        self.wrong_kind(key, node, "true or false");
+        default
+    }
+
+    /// A whole number within `range`.
+    pub(super) fn number(
+        &mut self,
+        key: &'static str,
+        range: RangeInclusive<usize>,
+        default: usize,
+    ) -> usize {
+        let node = self.node(key, || Some(default.to_string()));
+        node.and_then(|node| self.expect_number(key, node, &range))
+            .unwrap_or(default)
+    }
+
+    /// A whole number within `range`, or `"off"`, which is the default.
+    pub(super) fn number_or_off(
+        &mut self,
+        key: &'static str,
+        range: RangeInclusive<usize>,
+    ) -> Option<usize> {
+        let node = self.node(key, || Some(quoted(OFF)))?;
+        if is_off(node) {
+            return None;
+        }
+        self.expect_number(key, node, &range)
+    }
+
+    /// A duration within `range`.
+    pub(super) fn duration(
+        &mut self,
+        key: &'static str,
+        range: RangeInclusive<Duration>,
+        default: Duration,
+    ) -> Duration {
+        let node = self.node(key, || Some(quoted(&format_duration(default))));
+        node.and_then(|node| self.expect_duration(key, node, &range))
+            .unwrap_or(default)
+    }
+
+    /// A duration within `range`, or `"off"`, which is the default.
+    pub(super) fn duration_or_off(
+        &mut self,
+        key: &'static str,
+        range: RangeInclusive<Duration>,
+    ) -> Option<Duration> {
+        let node = self.node(key, || Some(quoted(OFF)))?;
+        if is_off(node) {
+            return None;
+        }
+        self.expect_duration(key, node, &range)
+    }
+
+    /// A size of at least `least` and at most `most` bytes.
+    pub(super) fn size(
+        &mut self,
+        key: &'static str,
+        range: RangeInclusive<u64>,
+        default: u64,
+    ) -> u64 {
+        let node = self.node(key, || Some(quoted(&format_size(default))));
+        node.and_then(|node| self.expect_size(key, node, &range))
+            .unwrap_or(default)
+    }
+
+    /// A size, `"off"`, or nothing.
+    pub(super) fn size_or_off(
+        &mut self,
+        key: &'static str,
+        default: Option<&str>,
+    ) -> Option<Option<u64>> {
+        let node = self.node(key, || default.map(quoted))?;
+        if is_off(node) {
+            return Some(None);
+        }
+        self.expect_size(key, node, &(0..=u64::MAX)).map(Some)
+    }
+
+    /// One of several words; the first is the default.
+    pub(super) fn choice<T: Copy>(
+        &mut self,
+        key: &'static str,
+        choices: &[(&'static str, T)],
+    ) -> T {
+        let (default, fallback) = choices[0];
+        let Some(node) = self.node(key, || Some(quoted(default))) else {
+            return fallback;
+        };
+        let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+        let Some(text) = node.text() else {
+            self.wrong_kind(key, node, &format!("one of {}", suggest::list(&words)));
+            return fallback;
+        };
+        let found = choices.iter().find(|(word, _)| *word == text.value);
+        let Some((_, choice)) = found else {
+            let message = format!("`{}` is no value of `{key}`", text.shown());
+            let hint = suggest::hint(text.shown(), &words);
+            self.context.error_with(&node.origin, message, hint);
+            return fallback;
+        };
+        *choice
+    }
+
+    /// A list of strings; a lone string is a list of one.
+    pub(super) fn texts(
+        &mut self,
+        key: &'static str,
+        default: &[&str],
+    ) -> Option<Vec<At<&'a Text>>> {
+        let node = self.node(key, || {
+            let items: Vec<String> = default.iter().map(|item| quoted(item)).collect();
+            Some(format!("[{}]", items.join(", ")))
+        })?;
+        Some(self.expect_texts(key, node))
+    }
+
+    /// The same without a default; `None` if it is absent or wrong, which is an error.
+    pub(super) fn required_texts(&mut self, key: &'static str, example: &str) -> Vec<At<&'a Text>> {
+        let Some(node) = self.node(key, || None) else {
+            self.missing(key, example);
+            return Vec::new();
+        };
+        let texts = self.expect_texts(key, node);
+        if matches!(&node.value, Value::Array(nodes) if nodes.is_empty()) {
+            self.context
+                .error_hint(&node.origin, format!("`{key}` is empty"), example);
+        }
+        texts
+    }
+
+    /// A file.
+    pub(super) fn path(&mut self, key: &'static str) -> Option<At<PathBuf>> {
+        let text = self.text(key)?;
+        if !self.refuse_empty(key, &text) {
+            return None;
+        }
+        let path = self.context.directory.join(&text.value.value);
+        self.context.remember_file(&path);
+        Some(At {
+            value: path,
+            origin: text.origin,
+        })
+    }
+
+    /// A table; an absent one is read as an empty one.
+    pub(super) fn table(&mut self, key: &'static str, name: &'static str) -> Reader<'a> {
+        let node = self.node(key, || None);
+        let table = match node.map(|node| &node.value) {
+            Some(Value::Table(table)) => Some(table),
+            Some(_) => {
+                if let Some(node) = node {
+                    self.wrong_kind(key, node, "a table");
+                }
+                None
+            }
+            None => None,
+        };
+        Reader::new(self.context, name, table, self.origin_of(key))
+    }
+
+    /// A list of tables.
+    pub(super) fn tables(&mut self, key: &'static str, name: &'static str) -> Vec<Reader<'a>> {
+        let Some(node) = self.node(key, || None) else {
+            return Vec::new();
+        };
+        let Value::Array(nodes) = &node.value else {
+            self.wrong_kind(key, node, &format!("a list of tables, [[{key}]]"));
+            return Vec::new();
+        };
+        let readers = nodes.iter().filter_map(|node| {
+            let Value::Table(table) = &node.value else {
+                self.wrong_kind(key, node, "a table");
+                return None;
+            };
+            Some(Reader::new(
+                self.context,
+                name,
+                Some(table),
+                node.origin.clone(),
+            ))
+        });
+        readers.collect()
+    }
+
+    /// The entries of a table whose keys are free.
+    pub(super) fn entries(&mut self, key: &'static str) -> &'a [Entry] {
+        let Some(node) = self.node(key, || Some("{}".to_owned())) else {
+            return &[];
+        };
+        let Value::Table(table) = &node.value else {
+            self.wrong_kind(key, node, "a table");
+            return &[];
+        };
+        &table.entries
+    }
+
+    /// Reports the keys that nobody asked for.
+    pub(super) fn finish(self) {
+        // While the keys themselves are collected there is nothing to suggest yet.
+        let Some(table) = self.table.filter(|_| self.context.keys.is_none()) else {
+            return;
+        };
+        for entry in &table.entries {
+            if self.asked.contains(&entry.name.as_str()) {
+                continue;
+            }
+            let message = format!("unknown key `{}` in {}", entry.name, section(self.name));
+            let hint = unknown_key_hint(&entry.name, self.name, &self.asked);
+            self.context.error_with(&entry.origin, message, hint);
+        }
+    }
+
+    /// `expected .., found ..`
+    pub(super) fn wrong_kind(&self, key: &str, node: &Node, expected: &str) {
+        let message = format!("`{key}` takes {expected}, not {}", node.kind());
+        self.context.error(&node.origin, message);
+    }
+
+    /// A key that must be there is not.
+    pub(super) fn missing(&self, key: &str, example: &str) {
+        let message = format!("{} has no `{key}`", section(self.name));
+        self.context.error_hint(&self.origin, message, example);
+    }
+
+    fn expect_text(&self, key: &str, node: &'a Node) -> Option<At<&'a Text>> {
+        let Some(text) = node.text() else {
+            self.wrong_kind(key, node, "a string");
+            return None;
+        };
+        Some(At {
+            value: text,
+            origin: node.origin.clone(),
+        })
+    }
+
+    fn expect_texts(&self, key: &str, node: &'a Node) -> Vec<At<&'a Text>> {
+        let nodes = match &node.value {
+            Value::Array(nodes) => nodes.as_slice(),
+            _ if node.text().is_some() => std::slice::from_ref(node),
+            _ => {
+                self.wrong_kind(key, node, "a list of strings");
+                return Vec::new();
+            }
+        };
+        let texts = nodes.iter().filter_map(|node| self.expect_text(key, node));
+        texts.filter(|text| self.refuse_empty(key, text)).collect()
+    }
+
+    fn expect_number(
+        &self,
+        key: &str,
+        node: &Node,
+        range: &RangeInclusive<usize>,
+    ) -> Option<usize> {
+        let Value::Integer(number) = node.value else {
+            self.wrong_kind(key, node, "a whole number");
+            return None;
+        };
+        let found = usize::try_from(number).ok().filter(|n| range.contains(n));
+        if found.is_none() {
+            let (least, most) = (range.start(), range.end());
+            let message = if *most == usize::MAX {
+                format!("`{key}` is {number}; at least {least}")
+            } else {
+                format!("`{key}` is {number}; {least} to {most} are possible")
+            };
+            self.context.error(&node.origin, message);
+        }
+        found
+    }
+
+    fn expect_duration(
+        &self,
+        key: &str,
+        node: &Node,
+        range: &RangeInclusive<Duration>,
+    ) -> Option<Duration> {
+        let duration = self.expect_unit(key, node, "a duration, as in \"30s\"", parse_duration)?;
+        if range.contains(&duration) {
+            return Some(duration);
+        }
+        let (least, most) = (
+            format_duration(*range.start()),
+            format_duration(*range.end()),
+        );
+        let message = format!(
+            "`{key}` is {}; {least} to {most} are possible",
+            format_duration(duration)
+        );
+        self.context.error(&node.origin, message);
+        None
+    }
+
+    fn expect_size(&self, key: &str, node: &Node, range: &RangeInclusive<u64>) -> Option<u64> {
+        let size = self.expect_unit(key, node, "a size, as in \"64KiB\"", parse_size)?;
+        if range.contains(&size) {
+            return Some(size);
+        }
+        let (least, most) = (format_size(*range.start()), format_size(*range.end()));
+        let message = format!(
+            "`{key}` is {}; {least} to {most} are possible",
+            format_size(size)
+        );
+        self.context.error(&node.origin, message);
+        None
+    }
+
+    fn expect_unit<T>(
+        &self,
+        key: &str,
+        node: &Node,
+        expected: &str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let parsed = match (&node.value, node.text()) {
+            (_, Some(text)) => parse(&text.value).map_err(|message| match &text.raw {
+                // The parser's message quotes the value, which may be nobody's business.
+                Some(raw) => format!("`{raw}` is not {expected}"),
+                None => message,
+            }),
+            // A bare number has a message of its own: which unit is missing.
+            (Value::Integer(number), None) => parse(&number.to_string()),
+            (_, None) => {
+                self.wrong_kind(key, node, expected);
+                return None;
+            }
+        };
+        match parsed {
+            Ok(value) => Some(value),
+            Err(message) => {
+                self.context
+                    .error(&node.origin, format!("`{key}`: {message}"));
+                None
+            }
+        }
+    }
+
+    /// Reports an empty string; whether there is something.
+    fn refuse_empty(&self, key: &str, text: &At<&Text>) -> bool {
+        let empty = text.value.value.is_empty();
+        if empty {
+            self.context
+                .error(&text.origin, format!("`{key}` holds an empty string"));
+        }
+        !empty
+    }
+}
+
+/// The word that switches something off.
+pub(super) const OFF: &str = "off";
+
+fn is_off(node: &Node) -> bool {
+    node.text().is_some_and(|text| text.value == OFF)
+}
+
+/// A TOML string.
+fn quoted(text: &str) -> String {
+    format!("\"{text}\"")
+}
+
+/// How a table is written: `[server.limits]`, `[[routes]]`, `keys of [[issuers]]`.
+pub(super) fn section(name: &str) -> String {
+    match name {
+        "" => "the file".to_owned(),
+        "issuers" | "upstreams" | "routes" => format!("[[{name}]]"),
+        _ => match name.split_once('.') {
+            Some((table @ ("issuers" | "upstreams" | "routes"), key)) => {
+                format!("`{key}` of [[{table}]]")
+            }
+            _ => format!("[{name}]"),
+        },
+    }
+}
+
+/// Where an unknown key belongs, or what was meant by it.
+fn unknown_key_hint(wanted: &str, table: &str, known: &[&str]) -> Option<String> {
+    if let Some(found) = suggest::nearest(wanted, known.iter().copied()) {
+        return Some(format!("did you mean `{found}`?"));
+    }
+    let elsewhere = |fits: &dyn Fn(&Key) -> bool| -> Vec<String> {
+        let mut places: Vec<String> = Vec::new();
+        for key in reference()
+            .iter()
+            .filter(|key| key.table != table && fits(key))
+        {
+            let place = section(key.table);
+            if !places.contains(&place) {
+                places.push(place);
+            }
+        }
+        places
+    };
+    let places = elsewhere(&|key| key.name == wanted);
+    if !places.is_empty() {
+        return Some(format!("`{wanted}` belongs in {}", places.join(" or ")));
+    }
+    let names = reference().iter().map(|key| key.name);
+    if let Some(found) = suggest::nearest(wanted, names) {
+        let places = elsewhere(&|key| key.name == found);
+        return Some(format!(
+            "did you mean `{found}` in {}?",
+            places.join(" or ")
+        ));
+    }
+    suggest::hint(wanted, known)
+}
