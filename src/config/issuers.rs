@@ -162,7 +162,7 @@ fn token_types(reader: &mut Reader<'_>) -> Vec<Box<str>> {
             .map(|name| normal(name))
             .collect();
     };
-    if texts.is_empty() {
+    if reader.is_empty_list("token_types") {
         reader.context.error_hint(
             &reader.origin_of("token_types"),
             "`token_types` is empty, so every token would be refused",
@@ -225,7 +225,7 @@ fn pem_files(keys: &mut Reader<'_>) -> Vec<PemFile> {
     let mut files: Vec<PemFile> = Vec::new();
     let origin = keys.origin_of("pem_files");
     let readers = keys.tables("pem_files", "issuers.keys.pem_files");
-    if keys.has("pem_files") && readers.is_empty() {
+    if keys.is_empty_list("pem_files") {
         let example = "write pem_files = [{ path = \"key.pem\", kid = \"a\" }]";
         keys.context
             .error_hint(&origin, "`pem_files` names no file", example);

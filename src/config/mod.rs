@@ -22,6 +22,10 @@ mod routes;
 mod server;
 mod source;
 mod suggest;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod units;
 mod upstreams;
 

@@ -178,6 +178,12 @@ impl<'a> Reader<'a> {
         self.table.is_some_and(|table| table.get(key).is_some())
     }
 
+    /// Whether the key is set to a list of nothing.
+    pub(super) fn is_empty_list(&self, key: &str) -> bool {
+        let node = self.table.and_then(|table| table.get(key));
+        node.is_some_and(|node| matches!(&node.value, Value::Array(nodes) if nodes.is_empty()))
+    }
+
     /// A string without default.
     pub(super) fn text(&mut self, key: &'static str) -> Option<At<&'a Text>> {
         let node = self.node(key, || None)?;
@@ -347,7 +353,7 @@ impl<'a> Reader<'a> {
             return Vec::new();
         };
         let texts = self.expect_texts(key, node);
-        if matches!(&node.value, Value::Array(nodes) if nodes.is_empty()) {
+        if self.is_empty_list(key) {
             self.context
                 .error_hint(&node.origin, format!("`{key}` is empty"), example);
         }

@@ -301,7 +301,7 @@ fn issuers(reader: &mut Reader<'_>, auth: AuthMode, referred: &Referred<'_>) -> 
             None => {}
         }
     }
-    if !texts.is_empty() {
+    if reader.has("issuers") && !reader.is_empty_list("issuers") {
         return found;
     }
     match referred.issuer_names.len() {

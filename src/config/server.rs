@@ -51,7 +51,7 @@ fn listen(reader: &mut Reader<'_>) -> Vec<SocketAddr> {
         }
         addresses.push(address);
     }
-    if texts.is_empty() {
+    if reader.is_empty_list("listen") {
         let origin = reader.origin_of("listen");
         reader
             .context

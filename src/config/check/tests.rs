@@ -1,1 +1,278 @@
+use std::path::Path;
 
+use super::*;
+use crate::config::testing::{SMALL, environment, good, small_with};
+use crate::config::{Environment, load, parse};
+
+/// The codes of a text's warnings, without what depends on this machine.
+fn codes(text: &str) -> Vec<&'static str> {
+    let mut codes: Vec<&str> = warnings(&good(text))
+        .iter()
+        .map(|warning| warning.code)
+        .filter(|code| *code != "file-limit-too-low")
+        .collect();
+    codes.sort_unstable();
+    codes
+}
+
+/// TLS, one issuer with public keys, one route: nothing to say.
+fn quiet() -> String {
+    format!("{SMALL}[server]\ntls = {{ cert = \"c.pem\", key = \"c.key\" }}\n")
+}
+
+fn quiet_with(from: &str, to: &str) -> String {
+    let text = quiet();
+    assert!(text.contains(from), "{from}");
+    text.replacen(from, to, 1)
+}
+
+#[test]
+fn a_careful_configuration_has_no_warnings() {
+    assert_eq!(codes(&quiet()), [""; 0]);
+}
+
+#[test]
+fn each_dangerous_setting_has_its_code() {
+    let route = "[[routes]]\n";
+    let more = |route: &str| quiet_with("[server]", &format!("{route}\n[server]"));
+    let key = |key: &str| quiet_with("path =", &format!("{key}\npath ="));
+    let issuer = |key: &str| quiet_with("keys =", &format!("{key}\nkeys ="));
+    let server = |key: &str| quiet_with("tls =", &format!("{key}\ntls ="));
+    let to = |url: &str| quiet_with("http://127.0.0.1:9000", url);
+    let secret = "{ secret = \"0123456789abcdef0123456789abcdef\" }";
+    let public = "[[routes]]\nname = \"p\"\npath = \"/\"\nupstream = \"http://a\"\nauth = \"none\"";
+    let upper = "[[routes]]\nname = \"p\"\npath = \"/ORDERS\"\nupstream = \"http://a\"";
+    let upstream = "[[upstreams]]\nname = \"u\"\nurls = [\"http://127.0.0.1:8081\"]";
+    let led =
+        |host: &str| to("u").replace(route, &format!("{upstream}\nhost = \"{host}\"\n{route}"));
+    let other_headers = format!("{public}\n[claim_headers]\nX-User = \"sub\"");
+    let spelled = key("claim_headers = { X-User = \"a\" }").replace(
+        "[server]",
+        &format!(
+            "{}\nclaim_headers = {{ X_User = \"a\" }}\n[server]",
+            public.replace("none", "optional")
+        ),
+    );
+    for (code, text) in [
+        (
+            "self-signed-certificate",
+            quiet_with("cert = \"c.pem\", key = \"c.key\"", "self_signed = [\"a\"]"),
+        ),
+        ("tokens-over-plaintext", SMALL.to_owned()),
+        (
+            "admin-off-loopback",
+            more("[admin]\nlisten = \"10.0.0.1:8081\"\ntoken = \"${T:-0123456789abcdef}\""),
+        ),
+        (
+            "trusts-everyone",
+            server("trusted_proxies = [\"10.0.0.0/8\", \"0.0.0.0/0\"]"),
+        ),
+        ("trusts-everyone", server("trusted_proxies = [\"::/0\"]")),
+        ("admin-is-upstream", to("http://localhost:8081")),
+        ("admin-is-upstream", led("upstream")),
+        ("gateway-is-upstream", to("http://127.0.0.1:8443")),
+        (
+            "unused-ca",
+            quiet_with(route, &format!("{upstream}\nca = \"a\"\n{route}"))
+                .replace("8081", "1")
+                .replace("http://127.0.0.1:9000", "u"),
+        ),
+        ("unused-upstream", more(&upstream.replace("8081", "1"))),
+        (
+            "token-to-clear-text-upstream",
+            to("http://orders").replace("path =", "forward_token = true\npath ="),
+        ),
+        ("leeway-over-2m", issuer("leeway = \"3m\"")),
+        ("max-lifetime-over-1d", issuer("max_lifetime = \"25h\"")),
+        ("sender-binding-ignored", issuer("accept_cnf = true")),
+        (
+            "generated-key",
+            quiet_with("{ jwks_file = \"keys.json\" }", "{ generate = \"RS256\" }"),
+        ),
+        (
+            "optional-with-rules",
+            key("auth = \"optional\"\nscopes = [\"a\"]"),
+        ),
+        (
+            "optional-with-rules",
+            key("auth = \"optional\"\nclaims = { a = { equals = 1 } }"),
+        ),
+        (
+            "lax-paths-without-token",
+            key("auth = \"optional\"\npath_allow = [\"double_slash\"]"),
+        ),
+        ("public-route-above-protected", more(public)),
+        ("unreachable-route", more(upper)),
+        ("claim-headers-collide", spelled),
+        (
+            "claim-header-replaces-field",
+            key("claim_headers = { Referer = \"sub\" }"),
+        ),
+        (
+            "claim-header-replaces-field",
+            more("[claim_headers]\nUser-Agent = \"sub\""),
+        ),
+    ] {
+        let found: Vec<_> = codes(&text);
+        // The public route makes a second warning of its own where it stands beside.
+        assert!(found.contains(&code), "{code}: {found:?}\n{text}");
+    }
+    assert_eq!(
+        codes(&more(&other_headers)),
+        ["public-route-above-protected"]
+    );
+    let hmac = quiet_with("{ jwks_file = \"keys.json\" }", secret).replace("RS256", "HS256");
+    assert_eq!(codes(&hmac), ["literal-secret", "shared-secret"]);
+    assert_eq!(codes(""), ["no-routes"]);
+    assert_eq!(codes(public), ["no-route-needs-a-token"]);
+    let unused = key("auth = \"none\"");
+    assert_eq!(codes(&unused), ["no-route-needs-a-token", "unused-issuer"]);
+}
+
+#[test]
+fn near_misses_are_not_warned_about() {
+    let key = |key: &str| quiet_with("path =", &format!("{key}\npath ="));
+    for text in [
+        quiet_with("keys =", "leeway = \"2m\"\nkeys ="),
+        quiet_with("keys =", "max_lifetime = \"24h\"\nkeys ="),
+        key("forward_token = true"),
+        key("forward_token = true").replace("http://127.0.0.1:9000", "https://orders"),
+        key("path_allow = [\"double_slash\"]"),
+        key("auth = \"optional\""),
+        quiet_with(
+            "tls =",
+            "trusted_proxies = [\"10.0.0.0/8\", \"fc00::/7\"]\ntls =",
+        ),
+        quiet_with("127.0.0.1:9000", "127.0.0.2:8081"),
+        // TLS ends before this gateway, or nobody else can listen.
+        format!("{SMALL}[server]\ntrusted_proxies = [\"10.0.0.1\"]\n"),
+        format!("{SMALL}[server]\nlisten = \"[::1]:8443\"\n"),
+        // Public below protected, or on another host.
+        quiet_with(
+            "[server]",
+            "[[routes]]\nname = \"p\"\npath = \"/orders/open\"\nupstream = \"http://a\"\nauth = \"none\"\n[server]",
+        ),
+        quiet_with(
+            "[server]",
+            "[[routes]]\nname = \"p\"\nhosts = [\"a\"]\npath = \"/\"\nupstream = \"http://a\"\nauth = \"none\"\n[server]",
+        ),
+        quiet_with(
+            "[server]",
+            "[[routes]]\nname = \"p\"\npath = \"/ordersx\"\nupstream = \"http://a\"\nauth = \"none\"\n[server]",
+        ),
+    ] {
+        assert_eq!(codes(&text), [""; 0], "{text}");
+    }
+}
+
+#[test]
+fn only_what_leads_the_gateway_to_itself_is_refused() {
+    let refused = |text: &str| -> Vec<&str> {
+        let all = warnings(&good(text));
+        all.iter()
+            .filter(|warning| warning.refused)
+            .map(|warning| warning.code)
+            .collect()
+    };
+    assert_eq!(
+        refused(&quiet_with("127.0.0.1:9000", "localhost:8443")),
+        ["gateway-is-upstream"]
+    );
+    assert_eq!(
+        refused(&quiet_with("127.0.0.1:9000", "0.0.0.0:8443")),
+        ["gateway-is-upstream"]
+    );
+    assert!(refused(&quiet_with("127.0.0.1:9000", "127.0.0.1:8081")).is_empty());
+    assert!(refused(SMALL).is_empty());
+    let own_host = "[[upstreams]]\nname = \"u\"\nurls = [\"http://127.0.0.1:8081\"]\nhost = \"upstream\"\n[[routes]]\n";
+    let text = small_with("\"http://127.0.0.1:9000\"", "\"u\"").replace("[[routes]]\n", own_host);
+    assert_eq!(refused(&text), ["admin-is-upstream"]);
+}
+
+#[test]
+fn warnings_stand_at_their_key() {
+    let found = warnings(&good(&quiet_with("keys =", "leeway = \"3m\"\nkeys =")));
+    let warning = found
+        .iter()
+        .find(|warning| warning.code == "leeway-over-2m")
+        .unwrap();
+    let shown = warning.to_string();
+    assert!(
+        shown.starts_with("gateway.toml:7:10: warning[leeway-over-2m]: tokens of `corp`"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("7 | leeway = \"3m\"\n  |          ^^^^"),
+        "{shown}"
+    );
+    assert!(found.is_sorted_by_key(|warning| warning.place.line));
+}
+
+#[test]
+fn the_file_limit_covers_clients_and_upstreams() {
+    let config = good("[server.limits]\nconnections = 1000\n");
+    let count = |hard: &str| {
+        let mut found = Findings {
+            config: &config,
+            warnings: Vec::new(),
+        };
+        let limits = format!(
+            "Limit  Soft  Hard  Units\nMax open files            1024                 {hard}               files\n"
+        );
+        network::check_file_limit(&mut found, &limits);
+        found.warnings.len()
+    };
+    assert_eq!(
+        (count("2099"), count("2100"), count("unlimited")),
+        (1, 0, 0)
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn secrets_that_anyone_can_read_are_named() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str, mode: u32| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+        path
+    };
+    let secret = "0123456789abcdef0123456789abcdef";
+    let keys = |value: &str| {
+        quiet()
+            .replace(
+                "{ jwks_file = \"keys.json\" }",
+                &format!("{{ secret = \"{value}\" }}"),
+            )
+            .replace("RS256", "HS256")
+    };
+    let readable = |text: &str| -> usize {
+        let config = parse(text, Path::new("f"), directory.path(), &environment(&[])).unwrap();
+        let all = warnings(&config);
+        all.iter()
+            .filter(|warning| warning.code == "world-readable-secret")
+            .count()
+    };
+    for (mode, count) in [(0o600, 0), (0o640, 0), (0o644, 1)] {
+        write("s", secret, mode);
+        assert_eq!(readable(&keys("${file:s}")), count, "{mode:o}");
+        write("s", secret, 0o600);
+        write("c.key", "", mode);
+        assert_eq!(readable(&quiet()), count, "{mode:o}");
+        write("c.key", "", 0o600);
+    }
+    // A literal secret makes the configuration a secret.
+    let file = write("gateway.toml", &keys(secret), 0o644);
+    let codes = |file: &Path| -> Vec<&str> {
+        let config = load(file, &Environment::default()).unwrap();
+        warnings(&config)
+            .iter()
+            .map(|warning| warning.code)
+            .collect()
+    };
+    assert!(codes(&file).contains(&"world-readable-secret"));
+    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o600)).unwrap();
+    assert!(!codes(&file).contains(&"world-readable-secret"));
+}

@@ -1,0 +1,54 @@
+//! What the tests of this module share.
+
+use std::path::Path;
+
+use super::{Config, ConfigErrors, Environment, parse};
+
+/// An issuer, a route and nothing else.
+pub(super) const SMALL: &str = r#"
+[[issuers]]
+name = "corp"
+issuer = "https://login.example.com/"
+audiences = ["orders-api"]
+algorithms = ["RS256"]
+keys = { jwks_file = "keys.json" }
+[[routes]]
+name = "orders"
+path = "/orders"
+upstream = "http://127.0.0.1:9000"
+"#;
+
+pub(super) fn environment(variables: &[(&str, &str)]) -> Environment {
+    let owned = variables
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Environment(owned.collect())
+}
+
+pub(super) fn parse_with(text: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
+    let directory = Path::new("/etc/portcullis");
+    parse(
+        text,
+        Path::new("gateway.toml"),
+        directory,
+        &environment(variables),
+    )
+}
+
+pub(super) fn good(text: &str) -> Config {
+    parse_with(text, &[]).unwrap_or_else(|errors| panic!("{errors}\n{text}"))
+}
+
+/// The errors of a text, printed.
+pub(super) fn bad(text: &str) -> String {
+    match parse_with(text, &[]) {
+        Ok(_) => panic!("no error in:\n{text}"),
+        Err(errors) => errors.to_string(),
+    }
+}
+
+/// [`SMALL`] with a piece replaced, which must be there.
+pub(super) fn small_with(from: &str, to: &str) -> String {
+    assert!(SMALL.contains(from), "{from}");
+    SMALL.replace(from, to)
+}
