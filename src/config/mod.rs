@@ -29,7 +29,7 @@ mod tests;
 mod units;
 mod upstreams;
 
-pub use check::{Warning, warnings};
+pub use check::{WARNING_CODES, Warning, warnings};
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use model::{
     Admin, AdminAccess, AuthMode, Certificates, Config, Host, HostPattern, Issuer, KeySource,

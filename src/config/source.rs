@@ -129,6 +129,13 @@ struct Index {
     origins: BTreeMap<String, Origin>,
 }
 
+impl Default for Places {
+    /// Of a configuration that was never written down.
+    fn default() -> Self {
+        Self::new(Source::unparsed(PathBuf::new(), ""), &Table::default())
+    }
+}
+
 impl Places {
     pub(super) fn new(source: Source, root: &Table) -> Self {
         let mut origins = BTreeMap::new();

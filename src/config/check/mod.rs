@@ -5,4 +5,4 @@ mod network;
 mod secrets;
 mod warning;
 
-pub use warning::{Warning, warnings};
+pub use warning::{WARNING_CODES, Warning, warnings};

@@ -30,6 +30,36 @@ impl fmt::Display for Warning {
     }
 }
 
+/// Every code there is, in alphabetic order.
+pub const WARNING_CODES: &[&str] = &[
+    "admin-is-upstream",
+    "admin-off-loopback",
+    "claim-header-replaces-field",
+    "claim-headers-collide",
+    "file-limit-too-low",
+    "gateway-is-upstream",
+    "generated-key",
+    "lax-paths-without-token",
+    "leeway-over-2m",
+    "literal-secret",
+    "max-lifetime-over-1d",
+    "no-route-needs-a-token",
+    "no-routes",
+    "optional-with-rules",
+    "public-route-above-protected",
+    "self-signed-certificate",
+    "sender-binding-ignored",
+    "shared-secret",
+    "token-to-clear-text-upstream",
+    "tokens-over-plaintext",
+    "trusts-everyone",
+    "unreachable-route",
+    "unused-ca",
+    "unused-issuer",
+    "unused-upstream",
+    "world-readable-secret",
+];
+
 /// All warnings of a configuration, in order of place. Files that hold secrets are looked at, but not read.
 #[must_use]
 pub fn warnings(config: &Config) -> Vec<Warning> {
@@ -64,6 +94,7 @@ impl Findings<'_> {
 
     /// Adds a warning at a place.
     pub(super) fn warn_at(&mut self, code: &'static str, place: Place, message: impl Into<String>) {
+        debug_assert!(WARNING_CODES.contains(&code), "{code} is not listed");
         self.warnings.push(Warning {
             code,
             place,

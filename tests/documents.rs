@@ -1,0 +1,228 @@
+//! The configuration, gateway.toml and docs/configuration.md name the same keys and defaults.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use portcullis::config::{self, Environment, Key, WARNING_CODES};
+
+/// How each table is headed in the documentation. A table without heading cannot be documented.
+const HEADINGS: &[(&str, &str)] = &[
+    ("", "## The file"),
+    ("server", "## [server]"),
+    ("server.tls", "### tls"),
+    ("server.limits", "## [server.limits]"),
+    ("admin", "## [admin]"),
+    ("log", "## [log]"),
+    ("issuers", "## [[issuers]]"),
+    ("issuers.keys", "### keys"),
+    ("issuers.keys.pem_files", "### pem_files"),
+    ("upstreams", "## [[upstreams]]"),
+    ("routes", "## [[routes]]"),
+    ("routes.claims", "### claims"),
+    ("claim_headers", "## [claim_headers]"),
+];
+
+fn read(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+fn parse(text: &str) -> config::Config {
+    let environment =
+        Environment([("ADMIN_TOKEN".to_owned(), "0123456789abcdef".to_owned())].into());
+    config::parse(
+        text,
+        Path::new("gateway.toml"),
+        Path::new("/etc"),
+        &environment,
+    )
+    .unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+/// The key of a line that is set, or commented out (`#` and no space).
+fn key_of(line: &str) -> Option<(&str, &str)> {
+    let line = line.strip_prefix('#').unwrap_or(line);
+    let (key, value) = line.split_once(" = ")?;
+    let is_key = key
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
+    is_key.then_some((key, value))
+}
+
+/// The part of gateway.toml that describes `table`; of a list of tables, the first.
+fn section<'t>(text: &'t str, table: &str) -> &'t str {
+    if table.is_empty() {
+        return text;
+    }
+    let single = format!("\n[{table}]\n");
+    let listed = format!("\n[[{table}]]\n");
+    let start = text
+        .find(&single)
+        .or_else(|| text.find(&listed))
+        .unwrap_or_else(|| panic!("gateway.toml has no {table}"));
+    let rest = &text[start + 1..];
+    rest.find("\n[").map_or(rest, |end| &rest[..end])
+}
+
+#[test]
+fn the_shipped_gateway_toml_runs_and_is_for_trying_out_only() {
+    let config = parse(&read("gateway.toml"));
+    let codes: BTreeSet<&str> = config::warnings(&config)
+        .iter()
+        .map(|warning| warning.code)
+        // That depends on the machine.
+        .filter(|code| *code != "file-limit-too-low")
+        .collect();
+    assert_eq!(
+        codes,
+        BTreeSet::from(["generated-key", "self-signed-certificate"])
+    );
+}
+
+#[test]
+fn gateway_toml_names_every_key_with_its_default() {
+    let text = read("gateway.toml");
+    for Key {
+        table,
+        name,
+        default,
+    } in config::reference()
+    {
+        let top = table.split('.').next().unwrap_or_default();
+        let is_inline = matches!(
+            *table,
+            "server.tls"
+                | "issuers.keys"
+                | "issuers.keys.pem_files"
+                | "routes.claims"
+                | "claim_headers"
+        );
+        if table.is_empty() {
+            let found = [format!("\n[{name}]\n"), format!("\n[[{name}]]\n")];
+            assert!(found.iter().any(|head| text.contains(head)), "[{name}]");
+            continue;
+        }
+        if *table == "server" && *name == "limits" {
+            assert!(text.contains("\n[server.limits]\n"));
+            continue;
+        }
+        if is_inline {
+            // They stand inside a value, or in the example beside it.
+            let written = [format!("{name} = "), format!("\"{name}\"")];
+            let part = section(&text, top);
+            assert!(
+                written.iter().any(|key| part.contains(key)),
+                "{table}.{name}"
+            );
+            continue;
+        }
+        let lines: Vec<&str> = section(&text, table)
+            .lines()
+            .filter(|line| key_of(line).is_some_and(|(key, _)| key == *name))
+            .collect();
+        let [line] = lines[..] else {
+            panic!("{table}.{name} stands {} times", lines.len());
+        };
+        let (_, value) = key_of(line).expect("filtered above");
+        match default {
+            Some(default) if line.starts_with('#') => assert_eq!(value, default, "{table}.{name}"),
+            // What is set differs from the default, or it would be commented out.
+            Some(default) => assert_ne!(value, default, "{table}.{name}"),
+            None => {}
+        }
+    }
+}
+
+#[test]
+fn gateway_toml_names_no_other_keys() {
+    let text = read("gateway.toml");
+    let known: BTreeSet<&str> = config::reference().iter().map(|key| key.name).collect();
+    for line in text.lines().filter(|line| line.starts_with('#')) {
+        if let Some((key, _)) = key_of(line).filter(|_| !line.starts_with("# ")) {
+            assert!(known.contains(key), "{line}");
+        }
+    }
+}
+
+#[test]
+fn every_commented_key_can_be_set() {
+    let uncommented: Vec<String> = read("gateway.toml")
+        .lines()
+        .map(|line| match key_of(line) {
+            Some(_) if !line.starts_with("# ") => line.trim_start_matches('#').to_owned(),
+            _ => line.to_owned(),
+        })
+        .collect();
+    let all = parse(&uncommented.join("\n"));
+    let shipped = parse(&read("gateway.toml"));
+    // Setting a default changes nothing; the four examples without default do.
+    assert_eq!(all.server, shipped.server);
+    assert_eq!(all.admin.listen, shipped.admin.listen);
+    assert_eq!(all.log, shipped.log);
+    assert_eq!(all.issuers[0].policy, shipped.issuers[0].policy);
+    assert_eq!(all.strip, shipped.strip);
+    assert_ne!(all.admin.access, shipped.admin.access);
+    assert!(all.upstreams[0].ca.is_some() && shipped.upstreams[0].ca.is_none());
+    assert!(all.routes[0].body_bytes.is_some() && shipped.routes[0].body_bytes.is_none());
+}
+
+/// The table rows below a heading of the documentation: key and default.
+fn documented(docs: &str, heading: &str) -> Vec<(String, String)> {
+    let head = format!("\n{heading}\n");
+    let start = docs.find(&head).unwrap_or_else(|| panic!("no `{heading}`"));
+    let rest = &docs[start + head.len()..];
+    let rest = rest.find("\n#").map_or(rest, |end| &rest[..end]);
+    rest.lines()
+        .filter_map(|line| line.strip_prefix("| `"))
+        .map(|row| {
+            let cells: Vec<&str> = row.split(" | ").collect();
+            let key = cells[0].trim_end_matches('`');
+            (key.to_owned(), cells[2].to_owned())
+        })
+        .collect()
+}
+
+#[test]
+fn the_documentation_has_the_same_keys_and_defaults() {
+    let docs = read("docs/configuration.md");
+    let tables: BTreeSet<&str> = config::reference().iter().map(|key| key.table).collect();
+    let headed: BTreeSet<&str> = HEADINGS.iter().map(|(table, _)| *table).collect();
+    assert_eq!(tables, headed);
+    for (table, heading) in HEADINGS {
+        let rows = documented(&docs, heading);
+        let keys = config::reference().iter().filter(|key| key.table == *table);
+        let keys: Vec<&Key> = keys.collect();
+        let names: BTreeSet<&str> = keys.iter().map(|key| key.name).collect();
+        let documented: BTreeSet<&str> = rows.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, documented, "{heading}");
+        assert_eq!(keys.len(), rows.len(), "{heading}");
+        for key in keys {
+            let (_, default) = rows
+                .iter()
+                .find(|(name, _)| name == key.name)
+                .expect("the sets are equal");
+            match &key.default {
+                Some(expected) => assert_eq!(default, &format!("`{expected}`"), "{}", key.name),
+                None => assert!(
+                    matches!(default.as_str(), "required" | "–"),
+                    "{heading} {}: {default}",
+                    key.name
+                ),
+            }
+        }
+    }
+}
+
+#[test]
+fn the_documentation_lists_every_warning() {
+    let docs = read("docs/configuration.md");
+    let part = docs
+        .split("\n## Warnings\n")
+        .nth(1)
+        .expect("a part on warnings");
+    let listed: Vec<&str> = part
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
+        .collect();
+    assert_eq!(listed, WARNING_CODES);
+}
