@@ -5,9 +5,9 @@ use http::HeaderName;
 use crate::headers::{ArrayStyle, ClaimHeader, is_reserved_name};
 use crate::json::ClaimPath;
 
-use super::issuers::json;
+use super::context::Context;
 use super::raw::{Entry, Value};
-use super::reader::{Context, Reader};
+use super::reader::Reader;
 use super::source::Origin;
 use super::{Rule, Test};
 
@@ -201,5 +201,20 @@ fn rule(context: &Context<'_>, entry: &Entry) -> Option<Rule> {
         claim: claim?,
         name: entry.name.as_str().into(),
         test,
+    })
+}
+
+/// A claim rule's value as JSON; `None` for what JSON has not.
+fn json(value: &Value) -> Option<serde_json::Value> {
+    Some(match value {
+        Value::Text(text) => text.value.clone().into(),
+        Value::Integer(number) => (*number).into(),
+        Value::Float(number) => serde_json::Number::from_f64(*number)?.into(),
+        Value::Boolean(boolean) => (*boolean).into(),
+        Value::Array(nodes) => {
+            let items: Option<Vec<_>> = nodes.iter().map(|node| json(&node.value)).collect();
+            items?.into()
+        }
+        Value::Datetime | Value::Table(_) => return None,
     })
 }

@@ -49,7 +49,7 @@ pub(super) const STREAMS: usize = 100;
 pub(super) const TOKEN_BYTES: u64 = 16 << 10;
 
 /// While nothing passes through an upgraded connection: 1 h. WebSocket applications ping within minutes.
-pub(super) const UPGRADE_IDLE_TIMEOUT: Duration = Duration::from_secs(3600);
+pub(super) const UPGRADE_IDLE_TIMEOUT: Duration = Duration::from_hours(1);
 
 /// From TERM to closed listeners: nothing. Kubernetes needs 5 s, for its endpoints to spread.
 pub(super) const DRAIN_DELAY: Duration = Duration::ZERO;
@@ -67,7 +67,7 @@ pub(super) const LOG_ACCESS: bool = true;
 pub(super) const LEEWAY: Duration = Duration::from_secs(30);
 
 /// Most leeway that can be set: 5 min. A clock that is further off needs repair, not patience.
-pub(super) const MOST_LEEWAY: Duration = Duration::from_secs(300);
+pub(super) const MOST_LEEWAY: Duration = Duration::from_mins(5);
 
 /// Which claim holds the audience (RFC 7519 §4.1.3).
 pub(super) const AUDIENCE_CLAIM: &str = "aud";
@@ -88,7 +88,7 @@ pub(super) const UPSTREAM_IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 pub(super) const MAX_IDLE: usize = 64;
 
 /// Longest of all timeouts: 30 days. Beyond it someone has mistaken the unit.
-pub(super) const MOST_TIMEOUT: Duration = Duration::from_secs(30 * 86_400);
+pub(super) const MOST_TIMEOUT: Duration = Duration::from_hours(30 * 24);
 
 /// Shortest of all timeouts but those that may be nothing: below it no one could answer.
 pub(super) const LEAST_TIMEOUT: Duration = Duration::from_millis(1);
@@ -104,3 +104,6 @@ pub(super) const MOST_WORKERS: usize = 1024;
 
 /// Fewest bytes of the admin token: 16, past guessing.
 pub(super) const LEAST_ADMIN_TOKEN_BYTES: usize = 16;
+
+/// Longest `max_lifetime`: 366 days. What lives longer is not a token but a password.
+pub(super) const MOST_LIFETIME: Duration = Duration::from_hours(366 * 24);

@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use super::context::Context;
 use super::raw::{Node, Table, Text, Value};
-use super::reader::Context;
 
 /// Longest file that is read into a string: a secret or a token is far shorter, and `/dev/zero` has no end.
 const MOST_BYTES: u64 = 1 << 20;

@@ -1,14 +1,16 @@
 //! `[[issuers]]`
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::jwt::{Algorithm, AlgorithmSet, AudienceMatch, IssuerPolicy, KeyFamily};
 use crate::secret::Secret;
 
-use super::raw::{Text, Value};
-use super::reader::{At, Reader};
+use super::context::At;
+use super::names::Names;
+use super::raw::Text;
+use super::reader::Reader;
 use super::source::Origin;
-use super::upstreams::{Names, secret_use};
 use super::{Issuer, KeySource, PemFile, SecretUse, defaults, suggest};
 
 /// The registered names that are taken; `Ed25519` is another name of `EdDSA` (RFC 9864).
@@ -73,14 +75,14 @@ fn issuer(
         algorithms: algorithms(reader),
         leeway: reader.duration(
             "leeway",
-            std::time::Duration::ZERO..=defaults::MOST_LEEWAY,
+            Duration::ZERO..=defaults::MOST_LEEWAY,
             defaults::LEEWAY,
         ),
         require: boxed(&reader.texts("require", &[]).unwrap_or_default()),
         token_types: token_types(reader),
         max_lifetime: reader.duration_or_off(
             "max_lifetime",
-            std::time::Duration::from_secs(1)..=std::time::Duration::from_secs(366 * 86_400),
+            Duration::from_secs(1)..=defaults::MOST_LIFETIME,
         ),
         accept_cnf: reader.boolean("accept_cnf", false),
     };
@@ -189,7 +191,7 @@ fn keys(reader: &mut Reader<'_>, secrets: &mut Vec<SecretUse>) -> (KeySource, Or
         found.push(("pem_files", KeySource::PemFiles(files)));
     }
     if let Some(text) = keys.text("secret") {
-        secrets.push(secret_use(context, &text));
+        secrets.push(context.secret_use(&text));
         let secret = Secret::new(text.value.value.clone().into_bytes());
         found.push(("secret", KeySource::Secret(secret)));
     }
@@ -300,18 +302,3 @@ const HMAC: [(Algorithm, usize); 3] = [
     (Algorithm::Hs384, 48),
     (Algorithm::Hs512, 64),
 ];
-
-/// A claim rule's value as JSON; `None` for what JSON has not.
-pub(super) fn json(value: &Value) -> Option<serde_json::Value> {
-    Some(match value {
-        Value::Text(text) => text.value.clone().into(),
-        Value::Integer(number) => (*number).into(),
-        Value::Float(number) => serde_json::Number::from_f64(*number)?.into(),
-        Value::Boolean(boolean) => (*boolean).into(),
-        Value::Array(nodes) => {
-            let items: Option<Vec<_>> = nodes.iter().map(|node| json(&node.value)).collect();
-            items?.into()
-        }
-        Value::Datetime | Value::Table(_) => return None,
-    })
-}

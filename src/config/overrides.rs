@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::context::Context;
 use super::interpolate::read_file;
 use super::raw::{Node, Table, Text, Value, parse_value};
-use super::reader::Context;
 use super::reference::reference;
 use super::source::Origin;
 use super::suggest;
@@ -52,17 +52,17 @@ pub(super) fn apply(root: &mut Table, context: &Context<'_>) {
     }
 }
 
-fn value_of(value: &str, from_file: bool, origin: &Origin, context: &Context<'_>) -> Option<Text> {
+fn value_of(given: &str, from_file: bool, origin: &Origin, context: &Context<'_>) -> Option<Text> {
     if !from_file {
-        return Some(Text::plain(value.to_owned()));
+        return Some(Text::plain(given.to_owned()));
     }
-    let path = context.directory.join(value);
+    let path = context.directory.join(given);
     match read_file(&path) {
-        Ok(content) => {
+        Ok(value) => {
             context.remember_file(&path);
             Some(Text {
-                value: content,
-                raw: Some(value.to_owned()),
+                value,
+                raw: Some(given.to_owned()),
                 files: vec![path],
             })
         }

@@ -214,17 +214,16 @@ fn node(parsed: Spanned<DeValue<'_>>, errors: &mut Vec<SyntaxError>) -> Node {
             Value::Array(nodes.into_iter().map(|value| node(value, errors)).collect())
         }
         DeValue::Table(inner) => Value::Table(table(inner, errors)),
-        DeValue::Integer(integer) => match i64::from_str_radix(integer.as_str(), integer.radix()) {
-            Ok(integer) => Value::Integer(integer),
-            Err(_) => {
-                let message = format!("the number {integer} does not fit into 64 bits");
+        DeValue::Integer(integer) => {
+            let parsed = i64::from_str_radix(integer.as_str(), integer.radix());
+            if parsed.is_err() {
                 errors.push(SyntaxError {
                     span: span.clone(),
-                    message,
+                    message: format!("the number {integer} does not fit into 64 bits"),
                 });
-                Value::Integer(0)
             }
-        },
+            Value::Integer(parsed.unwrap_or_default())
+        }
         DeValue::Float(float) => Value::Float(float.as_str().parse().unwrap_or(f64::NAN)),
     };
     Node {

@@ -1,126 +1,16 @@
 //! Takes keys out of a table. Each key is named once, with its type and its default: what was not asked for is an
 //! unknown key, and [`super::reference`] lists what was.
 
-use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
+use super::context::{At, Context};
 use super::raw::{Entry, Node, Table, Text, Value};
 use super::reference::{Key, reference};
-use super::source::{Origin, Source};
-use super::units::{format_duration, format_size, parse_duration, parse_size};
-use super::{ConfigError, ConfigErrors, Environment, suggest};
-
-/// What all readers share.
-pub(super) struct Context<'a> {
-    pub(super) source: &'a Source,
-    pub(super) environment: &'a Environment,
-    /// Where relative paths begin.
-    pub(super) directory: &'a Path,
-    errors: RefCell<Vec<(Origin, ConfigError)>>,
-    files: RefCell<BTreeSet<PathBuf>>,
-    /// Values that are not in the text, in the order they were filled in: they count for the hash.
-    values: RefCell<Vec<String>>,
-    /// Keys asked for, when someone wants to know.
-    keys: Option<RefCell<Vec<Key>>>,
-}
-
-/// A value and where it stands.
-#[derive(Clone, Debug)]
-pub(super) struct At<T> {
-    pub(super) value: T,
-    pub(super) origin: Origin,
-}
-
-impl<'a> Context<'a> {
-    pub(super) fn new(
-        source: &'a Source,
-        environment: &'a Environment,
-        directory: &'a Path,
-    ) -> Self {
-        Self {
-            source,
-            environment,
-            directory,
-            errors: RefCell::default(),
-            files: RefCell::default(),
-            values: RefCell::default(),
-            keys: None,
-        }
-    }
-
-    /// Notes every key that is asked for.
-    pub(super) fn recording(self) -> Self {
-        Self {
-            keys: Some(RefCell::default()),
-            ..self
-        }
-    }
-
-    pub(super) fn into_keys(self) -> Vec<Key> {
-        self.keys.map(RefCell::into_inner).unwrap_or_default()
-    }
-
-    pub(super) fn error(&self, origin: &Origin, message: impl Into<String>) {
-        self.error_with(origin, message, None);
-    }
-
-    pub(super) fn error_hint(
-        &self,
-        origin: &Origin,
-        message: impl Into<String>,
-        hint: impl Into<String>,
-    ) {
-        self.error_with(origin, message, Some(hint.into()));
-    }
-
-    pub(super) fn error_with(
-        &self,
-        origin: &Origin,
-        message: impl Into<String>,
-        hint: Option<String>,
-    ) {
-        let error = ConfigError {
-            place: self.source.place(origin),
-            message: message.into(),
-            hint,
-        };
-        self.errors.borrow_mut().push((origin.clone(), error));
-    }
-
-    /// `Err` with all errors in order of place, if there are any.
-    pub(super) fn finish(&self) -> Result<(), ConfigErrors> {
-        let mut errors = self.errors.take();
-        if errors.is_empty() {
-            return Ok(());
-        }
-        errors.sort_by(|a, b| a.0.cmp(&b.0));
-        errors.dedup();
-        Err(ConfigErrors(
-            errors.into_iter().map(|(_, error)| error).collect(),
-        ))
-    }
-
-    /// A file that a change of must be noticed.
-    pub(super) fn remember_file(&self, file: &Path) {
-        self.files.borrow_mut().insert(file.to_owned());
-    }
-
-    /// A value that did not come from the text.
-    pub(super) fn remember_value(&self, value: &str) {
-        self.values.borrow_mut().push(value.to_owned());
-    }
-
-    pub(super) fn take_files(&self) -> BTreeSet<PathBuf> {
-        self.files.take()
-    }
-
-    pub(super) fn take_values(&self) -> Vec<String> {
-        self.values.take()
-    }
-}
+use super::source::Origin;
+use super::suggest;
+use super::units::{format_duration, format_size};
 
 /// Reads one table.
 pub(super) struct Reader<'a> {
@@ -157,13 +47,11 @@ impl<'a> Reader<'a> {
         default: impl FnOnce() -> Option<String>,
     ) -> Option<&'a Node> {
         self.asked.push(key);
-        if let Some(keys) = &self.context.keys {
-            keys.borrow_mut().push(Key {
-                table: self.name,
-                name: key,
-                default: default(),
-            });
-        }
+        self.context.record(|| Key {
+            table: self.name,
+            name: key,
+            default: default(),
+        });
         self.table?.get(key)
     }
 
@@ -295,17 +183,13 @@ impl<'a> Reader<'a> {
             .unwrap_or(default)
     }
 
-    /// A size, `"off"`, or nothing.
-    pub(super) fn size_or_off(
-        &mut self,
-        key: &'static str,
-        default: Option<&str>,
-    ) -> Option<Option<u64>> {
+    /// A size, or `"off"`, which is `u64::MAX`; `None` if it is not set.
+    pub(super) fn size_or_off(&mut self, key: &'static str, default: Option<&str>) -> Option<u64> {
         let node = self.node(key, || default.map(quoted))?;
         if is_off(node) {
-            return Some(None);
+            return Some(u64::MAX);
         }
-        self.expect_size(key, node, &(0..=u64::MAX)).map(Some)
+        self.expect_size(key, node, &(0..=u64::MAX))
     }
 
     /// One of several words; the first is the default.
@@ -429,7 +313,7 @@ impl<'a> Reader<'a> {
     /// Reports the keys that nobody asked for.
     pub(super) fn finish(self) {
         // While the keys themselves are collected there is nothing to suggest yet.
-        let Some(table) = self.table.filter(|_| self.context.keys.is_none()) else {
+        let Some(table) = self.table.filter(|_| !self.context.is_recording()) else {
             return;
         };
         for entry in &table.entries {
@@ -452,129 +336,6 @@ impl<'a> Reader<'a> {
     pub(super) fn missing(&self, key: &str, example: &str) {
         let message = format!("{} has no `{key}`", section(self.name));
         self.context.error_hint(&self.origin, message, example);
-    }
-
-    fn expect_text(&self, key: &str, node: &'a Node) -> Option<At<&'a Text>> {
-        let Some(text) = node.text() else {
-            self.wrong_kind(key, node, "a string");
-            return None;
-        };
-        Some(At {
-            value: text,
-            origin: node.origin.clone(),
-        })
-    }
-
-    fn expect_texts(&self, key: &str, node: &'a Node) -> Vec<At<&'a Text>> {
-        let nodes = match &node.value {
-            Value::Array(nodes) => nodes.as_slice(),
-            _ if node.text().is_some() => std::slice::from_ref(node),
-            _ => {
-                self.wrong_kind(key, node, "a list of strings");
-                return Vec::new();
-            }
-        };
-        let texts = nodes.iter().filter_map(|node| self.expect_text(key, node));
-        texts.filter(|text| self.refuse_empty(key, text)).collect()
-    }
-
-    fn expect_number(
-        &self,
-        key: &str,
-        node: &Node,
-        range: &RangeInclusive<usize>,
-    ) -> Option<usize> {
-        let Value::Integer(number) = node.value else {
-            self.wrong_kind(key, node, "a whole number");
-            return None;
-        };
-        let found = usize::try_from(number).ok().filter(|n| range.contains(n));
-        if found.is_none() {
-            let (least, most) = (range.start(), range.end());
-            let message = if *most == usize::MAX {
-                format!("`{key}` is {number}; at least {least}")
-            } else {
-                format!("`{key}` is {number}; {least} to {most} are possible")
-            };
-            self.context.error(&node.origin, message);
-        }
-        found
-    }
-
-    fn expect_duration(
-        &self,
-        key: &str,
-        node: &Node,
-        range: &RangeInclusive<Duration>,
-    ) -> Option<Duration> {
-        let duration = self.expect_unit(key, node, "a duration, as in \"30s\"", parse_duration)?;
-        if range.contains(&duration) {
-            return Some(duration);
-        }
-        let (least, most) = (
-            format_duration(*range.start()),
-            format_duration(*range.end()),
-        );
-        let message = format!(
-            "`{key}` is {}; {least} to {most} are possible",
-            format_duration(duration)
-        );
-        self.context.error(&node.origin, message);
-        None
-    }
-
-    fn expect_size(&self, key: &str, node: &Node, range: &RangeInclusive<u64>) -> Option<u64> {
-        let size = self.expect_unit(key, node, "a size, as in \"64KiB\"", parse_size)?;
-        if range.contains(&size) {
-            return Some(size);
-        }
-        let (least, most) = (format_size(*range.start()), format_size(*range.end()));
-        let message = format!(
-            "`{key}` is {}; {least} to {most} are possible",
-            format_size(size)
-        );
-        self.context.error(&node.origin, message);
-        None
-    }
-
-    fn expect_unit<T>(
-        &self,
-        key: &str,
-        node: &Node,
-        expected: &str,
-        parse: impl Fn(&str) -> Result<T, String>,
-    ) -> Option<T> {
-        let parsed = match (&node.value, node.text()) {
-            (_, Some(text)) => parse(&text.value).map_err(|message| match &text.raw {
-                // The parser's message quotes the value, which may be nobody's business.
-                Some(raw) => format!("`{raw}` is not {expected}"),
-                None => message,
-            }),
-            // A bare number has a message of its own: which unit is missing.
-            (Value::Integer(number), None) => parse(&number.to_string()),
-            (_, None) => {
-                self.wrong_kind(key, node, expected);
-                return None;
-            }
-        };
-        match parsed {
-            Ok(value) => Some(value),
-            Err(message) => {
-                self.context
-                    .error(&node.origin, format!("`{key}`: {message}"));
-                None
-            }
-        }
-    }
-
-    /// Reports an empty string; whether there is something.
-    fn refuse_empty(&self, key: &str, text: &At<&Text>) -> bool {
-        let empty = text.value.value.is_empty();
-        if empty {
-            self.context
-                .error(&text.origin, format!("`{key}` holds an empty string"));
-        }
-        !empty
     }
 }
 

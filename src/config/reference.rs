@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use super::Environment;
+use super::context::Context;
 use super::raw::{self, Table};
-use super::reader::Context;
 use super::resolve::read;
 use super::source::Source;
 

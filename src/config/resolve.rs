@@ -8,12 +8,13 @@ use std::path::Path;
 use aws_lc_rs::digest;
 
 use super::claims::claim_headers;
+use super::context::Context;
 use super::interpolate::fill_in;
 use super::issuers::issuers;
 use super::overrides::apply;
 use super::paths::state_directory;
 use super::raw::{self, Table};
-use super::reader::{Context, Reader};
+use super::reader::Reader;
 use super::routes::{Referred, routes};
 use super::source::{Origin, Places, Source};
 use super::upstreams::upstreams;

@@ -9,8 +9,10 @@ use percent_encoding::percent_decode_str;
 use crate::headers::PathAllow;
 
 use super::claims::{PlacedHeader, claim_headers, merged, rules};
-use super::reader::{Context, Reader};
-use super::upstreams::{Names, implicit, url};
+use super::context::Context;
+use super::names::Names;
+use super::reader::Reader;
+use super::upstreams::{implicit, url};
 use super::{AuthMode, HostPattern, Issuer, Preflight, Route, Upstream, suggest};
 
 /// What routes refer to.
@@ -71,9 +73,7 @@ fn route(
         path_allow: path_allow(reader),
         preflight: reader.choice("preflight", &preflights),
         // `off` lifts the server's limit for this route.
-        body_bytes: reader
-            .size_or_off("body_bytes", None)
-            .map(|size| size.unwrap_or(u64::MAX)),
+        body_bytes: reader.size_or_off("body_bytes", None),
         claim_headers: merged(reader.context, referred.claim_headers, own),
     };
     if auth == AuthMode::None {
@@ -361,7 +361,11 @@ fn path_allow(reader: &mut Reader<'_>) -> PathAllow {
 
 /// Which methods of which host and path already have a route.
 #[derive(Default)]
-struct Taken(HashMap<(Option<HostPattern>, Box<str>), Vec<(Arc<str>, Vec<Method>)>>);
+struct Taken(HashMap<HostAndPath, Vec<NamedMethods>>);
+
+/// `None` is any host.
+type HostAndPath = (Option<HostPattern>, Box<str>);
+type NamedMethods = (Arc<str>, Vec<Method>);
 
 impl Taken {
     /// Routes of one host and path must have disjoint methods: there is no order between them.

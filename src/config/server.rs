@@ -10,10 +10,10 @@ use ipnet::IpNet;
 use crate::headers::TrustedProxies;
 use crate::secret::Secret;
 
+use super::context::At;
 use super::raw::{Node, Text, Value};
-use super::reader::{At, OFF, Reader};
+use super::reader::{OFF, Reader};
 use super::routes::is_host_name;
-use super::upstreams::secret_use;
 use super::{
     Admin, AdminAccess, Certificates, Limits, Log, LogFormat, SecretUse, Server, defaults,
 };
@@ -285,7 +285,9 @@ fn limits(mut reader: Reader<'_>) -> Limits {
             timeouts.clone(),
             defaults::HANDSHAKE_TIMEOUT,
         ),
-        body_bytes: r.size_or_off("body_bytes", Some(OFF)).flatten(),
+        body_bytes: r
+            .size_or_off("body_bytes", Some(OFF))
+            .filter(|size| *size < u64::MAX),
         body_idle_timeout: r.duration(
             "body_idle_timeout",
             timeouts.clone(),
@@ -343,7 +345,7 @@ pub(super) fn admin(
     let access = match &token {
         Some(token) => {
             check_admin_token(&reader, token);
-            secrets.push(secret_use(reader.context, token));
+            secrets.push(reader.context.secret_use(token));
             AdminAccess::Token(Secret::new(token.value.value.clone().into_bytes()))
         }
         None => AdminAccess::Loopback,

@@ -52,3 +52,16 @@ pub(super) fn small_with(from: &str, to: &str) -> String {
     assert!(SMALL.contains(from), "{from}");
     SMALL.replace(from, to)
 }
+
+/// That a text has one error, with this message and help.
+pub(super) fn assert_error(text: &str, message: &str, help: &str) {
+    let shown = bad(text);
+    let count = shown.matches(": error: ").count();
+    assert_eq!(count, 1, "{count} errors:\n{shown}");
+    assert!(shown.contains(message), "expected `{message}` in\n{shown}");
+    assert!(shown.contains(help), "expected `{help}` in\n{shown}");
+    assert!(
+        shown.contains('^') || message.contains("has no"),
+        "no caret in\n{shown}"
+    );
+}

@@ -27,13 +27,13 @@ fn issuer(found: &mut Findings<'_>, index: usize) {
     let issuer = &config.issuers[index];
     let (name, policy) = (&issuer.name, &issuer.policy);
     let path = |key: &str| format!("issuers[{index}].{key}");
-    if policy.leeway > Duration::from_secs(120) {
+    if policy.leeway > Duration::from_mins(2) {
         let message = format!("tokens of `{name}` pass more than 2 minutes after they expired");
         found.warn("leeway-over-2m", &path("leeway"), message);
     }
     if policy
         .max_lifetime
-        .is_some_and(|most| most > Duration::from_secs(86_400))
+        .is_some_and(|most| most > Duration::from_hours(24))
     {
         let message = format!("tokens of `{name}` may live for more than a day");
         found.warn("max-lifetime-over-1d", &path("max_lifetime"), message);

@@ -145,7 +145,7 @@ fn overrides_set_keys_of_every_type() {
     assert_eq!(config.server.limits.connections, 7);
     assert_eq!(config.server.limits.idle_timeout, Duration::from_secs(9));
     assert!(!config.log.access);
-    assert_eq!(config.issuers[0].policy.leeway, Duration::from_secs(60));
+    assert_eq!(config.issuers[0].policy.leeway, Duration::from_mins(1));
     assert!(config.routes[0].strip_prefix);
     assert_eq!(config.routes[0].claim_headers.len(), 1);
 }

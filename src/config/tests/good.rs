@@ -30,7 +30,7 @@ fn what_is_left_out_has_its_default() {
     assert_eq!(limits.connection_age, None);
     assert_eq!(limits.body_bytes, None);
     assert_eq!(limits.drain_delay, Duration::ZERO);
-    assert_eq!(limits.upgrade_idle_timeout, Duration::from_secs(3600));
+    assert_eq!(limits.upgrade_idle_timeout, Duration::from_hours(1));
     assert_eq!(config.admin.listen, Some("127.0.0.1:8081".parse().unwrap()));
     assert_eq!(config.admin.access, AdminAccess::Loopback);
     assert_eq!(
@@ -61,7 +61,7 @@ fn what_is_left_out_has_its_default() {
 }
 
 #[test]
-fn every_key_arrives_in_the_model() {
+fn every_key_of_server_admin_and_log_arrives() {
     let config = good(EVERYTHING);
     let server = &config.server;
     assert_eq!(server.listen.len(), 2);
@@ -85,24 +85,25 @@ fn every_key_arrives_in_the_model() {
         ("api", &["X-User".to_owned()][..])
     );
     assert_eq!(server.limits.connections_per_client, Some(50));
-    assert_eq!(
-        server.limits.connection_age,
-        Some(Duration::from_secs(3600))
-    );
+    assert_eq!(server.limits.connection_age, Some(Duration::from_hours(1)));
     assert_eq!(server.limits.body_bytes, Some(10 << 20));
     assert_eq!(config.admin.listen, None);
     assert_eq!(
         (config.log.format, config.log.access),
         (LogFormat::Json, false)
     );
+}
 
+#[test]
+fn every_key_of_an_issuer_arrives() {
+    let config = good(EVERYTHING);
     let policy = &config.issuers[0].policy;
     assert_eq!(policy.audience_match, AudienceMatch::All);
     assert_eq!(&*policy.audience_claim, "client_id");
     assert!(policy.algorithms.contains(Algorithm::EdDsa) && policy.accept_cnf);
     assert_eq!(policy.require, ["sub".into()]);
     assert_eq!(policy.token_types, ["at+jwt".into()]);
-    assert_eq!(policy.max_lifetime, Some(Duration::from_secs(3600)));
+    assert_eq!(policy.max_lifetime, Some(Duration::from_hours(1)));
     let KeySource::PemFiles(files) = &config.issuers[0].keys else {
         panic!("pem_files");
     };
@@ -112,7 +113,11 @@ fn every_key_arrives_in_the_model() {
         config.issuers[1].keys,
         KeySource::Generate(Algorithm::Es256)
     ));
+}
 
+#[test]
+fn every_key_of_upstreams_and_routes_arrives() {
+    let config = good(EVERYTHING);
     let upstream = &config.upstreams[0];
     assert_eq!((upstream.urls.len(), upstream.host), (2, Host::Upstream));
     assert_eq!(

@@ -1,5 +1,8 @@
 //! Whole texts: what they become, and what is said about them.
 
 mod bad;
+mod bad_issuers;
+mod bad_routes;
+mod bad_server;
 mod environment;
 mod good;
