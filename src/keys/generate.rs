@@ -1,10 +1,18 @@
 //! Keys made once and kept in the state directory (`keys = { generate = ".." }`).
 
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::jwt::{Algorithm, SigningKey};
+use crate::jwt::{Algorithm, KeyFamily, SigningKey};
+use crate::secret::Secret;
 
 use super::KeysError;
+use super::load::read_limited;
+
+/// Longest part of a file name that an issuer's name becomes; file systems end at 255 bytes.
+const MAX_NAME: usize = 100;
 
 /// A generated key and its file.
 pub struct GeneratedKey {
@@ -18,12 +26,217 @@ pub struct GeneratedKey {
 
 /// Reads the key of an issuer, or makes it: atomically, so that two processes end with the same one.
 ///
+/// Characters of the issuer's name that do not belong in a file name are percent-encoded in it.
+///
 /// # Errors
 /// [`KeysError`].
 pub fn generated_key(
-    _state_directory: &Path,
-    _issuer: &str,
-    _algorithm: Algorithm,
+    state_directory: &Path,
+    issuer: &str,
+    algorithm: Algorithm,
 ) -> Result<GeneratedKey, KeysError> {
-    todo!("operations helper")
+    let name = format!("{}.{}.pem", file_name(issuer), algorithm.name());
+    let file = state_directory.join("keys").join(name);
+    let fault = |problem: String| KeysError {
+        file: file.clone(),
+        problem,
+    };
+    let (content, made) = read_or_make(&file, || {
+        SigningKey::generate(algorithm)
+            .map(|key| key.to_pem())
+            .map_err(|error| fault(error.to_string()))
+    })?;
+    let key = match algorithm.family() {
+        KeyFamily::Hmac => SigningKey::from_secret(&content, algorithm),
+        KeyFamily::Rsa
+        | KeyFamily::P256
+        | KeyFamily::P384
+        | KeyFamily::P521
+        | KeyFamily::Ed25519 => SigningKey::from_pem(content.expose(), algorithm),
+    };
+    let key = key.map_err(|error| fault(error.to_string()))?;
+    Ok(GeneratedKey { key, file, made })
+}
+
+/// The content of `file`, and whether `make` was asked for it just now. Whoever is first wins, everybody else reads.
+fn read_or_make(
+    file: &Path,
+    make: impl FnOnce() -> Result<Secret, KeysError>,
+) -> Result<(Secret, bool), KeysError> {
+    let fault = |action: &str, error: &io::Error| KeysError {
+        file: file.to_owned(),
+        problem: format!("cannot {action}: {error}"),
+    };
+    match read_limited(file) {
+        Ok(content) => return Ok((Secret::new(content), false)),
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(fault("read the file", &error)),
+    }
+    let content = make()?;
+    if keep(file, &content).map_err(|error| fault("make the file", &error))? {
+        return Ok((content, true));
+    }
+    let content = read_limited(file).map_err(|error| fault("read the file", &error))?;
+    Ok((Secret::new(content), false))
+}
+
+/// Writes a file that appears as a whole, or not at all if there is one already: then the answer is `false`.
+fn keep(file: &Path, content: &Secret) -> io::Result<bool> {
+    let directory = file.parent().unwrap_or(Path::new("."));
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)?;
+    let temporary = directory.join(format!(".{}.tmp", random_name()?));
+    let written = write_new(&temporary, content);
+    // A link, unlike a rename, never replaces what another process made meanwhile.
+    let linked = written.and_then(|()| fs::hard_link(&temporary, file));
+    // It may not be there at all, and what matters is said by `linked`.
+    let _ = fs::remove_file(&temporary);
+    match linked {
+        Ok(()) => {
+            fs::File::open(directory)?.sync_all()?;
+            Ok(true)
+        }
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn write_new(file: &Path, content: &Secret) -> io::Result<()> {
+    let mut out = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(file)?;
+    out.write_all(content.expose())?;
+    out.sync_all()
+}
+
+/// A name that no other process takes, also where every process of every container has the same number.
+fn random_name() -> io::Result<String> {
+    let mut bytes = [0; 8];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| io::Error::other("no randomness"))?;
+    Ok(format!("{:016x}", u64::from_ne_bytes(bytes)))
+}
+
+/// An issuer's name as part of a file name: different names stay different, and none leaves the directory.
+fn file_name(issuer: &str) -> String {
+    let mut name = String::new();
+    for byte in issuer.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => name.push(char::from(byte)),
+            _ => name.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    if name.len() > MAX_NAME {
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, issuer.as_bytes());
+        name.truncate(MAX_NAME);
+        // A dot is never part of an encoded name, so a shortened name equals no other.
+        name.push('.');
+        for byte in &digest.as_ref()[..16] {
+            name.push_str(&format!("{byte:02x}"));
+        }
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::os::unix::fs::PermissionsExt;
+    use std::sync::Barrier;
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn a_key_is_made_once_and_for_its_owner_alone() {
+        let state = tempfile::tempdir().unwrap();
+        let file = state.path().join("new/keys/corp.EdDSA.pem");
+        let make = |text: &'static str| move || Ok(Secret::new(text.into()));
+        let (first, made) = read_or_make(&file, make("one")).unwrap();
+        assert!(made && first.expose() == b"one");
+        let (second, made) = read_or_make(&file, make("two")).unwrap();
+        assert!(!made && second.expose() == b"one");
+        assert_eq!(mode(&file), 0o600);
+        assert_eq!(mode(file.parent().unwrap()), 0o700);
+        let names = fs::read_dir(file.parent().unwrap()).unwrap().count();
+        assert_eq!(names, 1, "no temporary file stays");
+    }
+
+    #[test]
+    fn all_who_race_end_with_the_same_key() {
+        for _ in 0..20 {
+            let state = tempfile::tempdir().unwrap();
+            let file = state.path().join("keys/corp.EdDSA.pem");
+            let start = Barrier::new(8);
+            let ends: Vec<(Vec<u8>, bool)> = std::thread::scope(|scope| {
+                let racers: Vec<_> = (0..8u8)
+                    .map(|racer| {
+                        let (file, start) = (&file, &start);
+                        scope.spawn(move || {
+                            // All have found no file before the first of them keeps its key.
+                            let make = || {
+                                start.wait();
+                                Ok(Secret::new(vec![racer; 100_000]))
+                            };
+                            let (content, made) = read_or_make(file, make).unwrap();
+                            (content.expose().to_vec(), made)
+                        })
+                    })
+                    .collect();
+                racers
+                    .into_iter()
+                    .map(|racer| racer.join().unwrap())
+                    .collect()
+            });
+            let contents: BTreeSet<&[u8]> = ends.iter().map(|(content, _)| &content[..]).collect();
+            assert_eq!(contents.len(), 1);
+            assert_eq!(ends.iter().filter(|(_, made)| *made).count(), 1);
+        }
+    }
+
+    #[test]
+    fn an_error_names_the_file_and_leaves_nothing() {
+        let state = tempfile::tempdir().unwrap();
+        fs::write(state.path().join("keys"), "not a directory").unwrap();
+        let file = state.path().join("keys/corp.EdDSA.pem");
+        let error = read_or_make(&file, || Ok(Secret::new(b"x".to_vec()))).unwrap_err();
+        assert_eq!(error.file, file);
+        assert!(error.problem.starts_with("cannot "), "{error}");
+    }
+
+    #[test]
+    fn what_cannot_be_made_is_not_kept() {
+        let state = tempfile::tempdir().unwrap();
+        let file = state.path().join("keys/corp.EdDSA.pem");
+        let refuse = || {
+            Err(KeysError {
+                file: "x".into(),
+                problem: "no randomness".into(),
+            })
+        };
+        assert!(read_or_make(&file, refuse).is_err());
+        assert!(!file.exists());
+    }
+
+    #[test]
+    fn different_issuers_have_different_files_in_the_same_directory() {
+        let long = "x".repeat(300);
+        let longer = "x".repeat(301);
+        let names = [
+            "corp", "Corp", "a/b", "a%2Fb", "a_b", "a.b", "..", ".", "", "ü", "a b", &long, &longer,
+        ];
+        let files: BTreeSet<String> = names.iter().map(|name| file_name(name)).collect();
+        assert_eq!(files.len(), names.len(), "{files:?}");
+        for file in &files {
+            assert!(!file.contains('/') && !file.starts_with('.'), "{file}");
+            assert!(file.len() < 200, "{file}");
+        }
+        assert_eq!(file_name("corp"), "corp");
+    }
 }

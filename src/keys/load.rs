@@ -1,9 +1,17 @@
 //! Local keys: JWK Set files, PEM files, secrets.
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use crate::config::Issuer;
-use crate::jwt::{KeySet, SkippedKey};
+use crate::config::{Issuer, KeySource, PemFile};
+use crate::jwt::{Algorithm, KeySet, SkippedKey, VerifyingKey, parse_jwk_set};
+use crate::secret::Secret;
+
+use super::generated_key;
+
+/// Most bytes that are read of a key file: one more than a JWK Set may have, so that the parser sees that it is too large.
+const MAX_FILE: u64 = 1024 * 1024 + 1;
 
 /// An issuer's keys, as loaded.
 #[derive(Debug)]
@@ -26,8 +34,186 @@ pub struct KeysError {
 
 /// Loads the keys of an issuer.
 ///
+/// A bad key of a JWK Set is skipped and named, because the set is someone else's; what gateway.toml names one by one
+/// must be right.
+///
 /// # Errors
 /// [`KeysError`]: a file that cannot be read or parsed, a PEM key or secret that cannot be used, no usable key at all.
-pub fn load(_issuer: &Issuer, _state_directory: &Path) -> Result<LoadedKeys, KeysError> {
-    todo!("operations helper")
+pub fn load(issuer: &Issuer, state_directory: &Path) -> Result<LoadedKeys, KeysError> {
+    match &issuer.keys {
+        KeySource::JwksFile(file) => jwks_file(issuer, file),
+        KeySource::PemFiles(files) => pem_files(issuer, files),
+        KeySource::Secret(secret) => hmac_secret(issuer, secret),
+        KeySource::Generate(algorithm) => generate(issuer, state_directory, *algorithm),
+    }
+}
+
+fn jwks_file(issuer: &Issuer, file: &Path) -> Result<LoadedKeys, KeysError> {
+    let fault = |problem: String| KeysError {
+        file: file.to_owned(),
+        problem,
+    };
+    let document = read(file)?;
+    let parsed = parse_jwk_set(&document).map_err(|error| fault(error.to_string()))?;
+    let (keys, unusable) = KeySet::new(parsed.keys, issuer.policy.algorithms);
+    let mut skipped = parsed.skipped;
+    skipped.extend(unusable);
+    if keys.is_empty() {
+        return Err(fault(no_usable_key(&skipped)));
+    }
+    Ok(LoadedKeys { keys, skipped })
+}
+
+fn pem_files(issuer: &Issuer, files: &[PemFile]) -> Result<LoadedKeys, KeysError> {
+    let mut keys = Vec::with_capacity(files.len());
+    for file in files {
+        let key = VerifyingKey::from_pem(&read(&file.path)?, file.kid.as_deref());
+        keys.push(key.map_err(|error| KeysError {
+            file: file.path.clone(),
+            problem: error.to_string(),
+        })?);
+    }
+    // The index of a skipped key is its place among those given.
+    named_one_by_one(issuer, keys, |skipped| {
+        let file = skipped.and_then(|key| files.get(key.index));
+        file.map_or_else(|| setting(issuer, "pem_files"), |file| file.path.clone())
+    })
+}
+
+fn hmac_secret(issuer: &Issuer, secret: &Secret) -> Result<LoadedKeys, KeysError> {
+    let place = || setting(issuer, "secret");
+    let key = VerifyingKey::from_secret(secret, issuer.policy.algorithms);
+    let key = key.map_err(|error| KeysError {
+        file: place(),
+        problem: error.to_string(),
+    })?;
+    named_one_by_one(issuer, vec![key], |_| place())
+}
+
+fn generate(
+    issuer: &Issuer,
+    state_directory: &Path,
+    algorithm: Algorithm,
+) -> Result<LoadedKeys, KeysError> {
+    let generated = generated_key(state_directory, &issuer.name, algorithm)?;
+    if generated.made {
+        tracing::warn!(
+            issuer = &*issuer.name,
+            file = %generated.file.display(),
+            "made a signing key for trying out: whoever reads the file can make tokens"
+        );
+    }
+    let key = generated.key.verifying_key().map_err(|error| KeysError {
+        file: generated.file.clone(),
+        problem: error.to_string(),
+    })?;
+    named_one_by_one(issuer, vec![key], |_| generated.file.clone())
+}
+
+/// A set of keys of which each must be usable; `place` says where a key that is not came from.
+fn named_one_by_one(
+    issuer: &Issuer,
+    keys: Vec<VerifyingKey>,
+    place: impl Fn(Option<&SkippedKey>) -> PathBuf,
+) -> Result<LoadedKeys, KeysError> {
+    let (keys, skipped) = KeySet::new(keys, issuer.policy.algorithms);
+    if let Some(first) = skipped.first() {
+        return Err(KeysError {
+            file: place(Some(first)),
+            problem: first.error.to_string(),
+        });
+    }
+    if keys.is_empty() {
+        return Err(KeysError {
+            file: place(None),
+            problem: no_usable_key(&skipped),
+        });
+    }
+    Ok(LoadedKeys { keys, skipped })
+}
+
+/// What is wrong with a set that has no usable key: the first few keys say why.
+fn no_usable_key(skipped: &[SkippedKey]) -> String {
+    const SHOWN: usize = 5;
+    if skipped.is_empty() {
+        return "no key at all".to_owned();
+    }
+    let mut text = "no usable key".to_owned();
+    for (index, key) in skipped.iter().take(SHOWN).enumerate() {
+        text.push_str(if index == 0 { ": " } else { "; " });
+        text.push_str(&match &key.kid {
+            Some(kid) => format!("key {} (kid {kid:?}): {}", key.index, key.error),
+            None => format!("key {}: {}", key.index, key.error),
+        });
+    }
+    if skipped.len() > SHOWN {
+        text.push_str(&format!("; and {} more", skipped.len() - SHOWN));
+    }
+    text
+}
+
+/// A key of gateway.toml, where an error has no file of its own.
+fn setting(issuer: &Issuer, key: &str) -> PathBuf {
+    PathBuf::from(format!("issuers.{}.keys.{key}", issuer.name))
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, KeysError> {
+    read_limited(file).map_err(|error| KeysError {
+        file: file.to_owned(),
+        problem: format!("cannot read the file: {error}"),
+    })
+}
+
+/// The first bytes of a file, at most as many as any key file may have.
+pub(super) fn read_limited(file: &Path) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    File::open(file)?.take(MAX_FILE).read_to_end(&mut content)?;
+    Ok(content)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::jwt::KeyError;
+
+    use super::*;
+
+    fn skipped(index: usize, kid: Option<&str>) -> SkippedKey {
+        SkippedKey {
+            index,
+            kid: kid.map(Into::into),
+            error: KeyError::NotUsable("use"),
+        }
+    }
+
+    #[test]
+    fn a_set_without_a_usable_key_says_why() {
+        for (keys, text) in [
+            (vec![], "no key at all"),
+            (
+                vec![skipped(0, Some("a")), skipped(3, None)],
+                "no usable key: key 0 (kid \"a\"): not usable here: use; key 3: not usable here: use",
+            ),
+        ] {
+            assert_eq!(no_usable_key(&keys), text);
+        }
+        let many: Vec<_> = (0..100).map(|index| skipped(index, None)).collect();
+        assert!(no_usable_key(&many).ends_with("; and 95 more"));
+    }
+
+    #[test]
+    fn an_unreadable_file_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        for file in [directory.path().join("absent.pem"), directory.path().into()] {
+            let error = read(&file).unwrap_err();
+            assert_eq!(error.file, file);
+            let text = error.to_string();
+            assert!(text.starts_with(&file.display().to_string()), "{text}");
+            assert!(text.contains("cannot read the file"), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_endless_file_is_read_in_part() {
+        assert_eq!(read(Path::new("/dev/zero")).unwrap().len(), 1_048_577);
+    }
 }
