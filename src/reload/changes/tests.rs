@@ -1,0 +1,149 @@
+use std::fs;
+
+use crate::config::KeySource;
+use crate::reload::testing::{config, issuer, route, upstream};
+use crate::secret::Secret;
+
+use super::*;
+
+fn changed(change: impl FnOnce(&mut Config)) -> Vec<String> {
+    let mut old = config();
+    old.upstreams = vec![upstream("u1"), upstream("u2")];
+    old.issuers = vec![issuer("corp", KeySource::JwksFile("a.json".into()))];
+    old.routes = vec![route("orders"), route("stock")];
+    let mut new = old.clone();
+    change(&mut new);
+    let contents = Contents::default();
+    View::of_config(&old, &contents).changes(&View::of_config(&new, &contents))
+}
+
+#[test]
+fn every_kind_of_change_is_named() {
+    type Change = fn(&mut Config);
+    let cases: [(Change, &[&str]); 11] = [
+        (|_| {}, &[]),
+        (|c| c.routes.push(route("x")), &[r#"route "x" added"#]),
+        (|c| c.routes.truncate(1), &[r#"route "stock" removed"#]),
+        (
+            |c| c.routes[0].forward_token = true,
+            &[r#"route "orders" changed"#],
+        ),
+        (
+            |c| c.issuers[0].policy.audiences = vec![],
+            &[r#"issuer "corp" changed"#],
+        ),
+        (
+            |c| {
+                c.issuers
+                    .push(issuer("new", KeySource::JwksFile("b".into())))
+            },
+            &[r#"issuer "new" added"#],
+        ),
+        (
+            |c| c.upstreams[1].max_idle += 1,
+            &[r#"upstream "u2" changed"#],
+        ),
+        (
+            |c| c.server.limits.header_bytes = 7,
+            &["limits.header_bytes changed from 65536 to 7"],
+        ),
+        (
+            |c| c.strip = vec!["X-Auth-*".into()],
+            &[r#"strip changed from [] to ["X-Auth-*"]"#],
+        ),
+        (
+            |c| c.admin.access = AdminAccess::Token(Secret::new(b"hidden".to_vec())),
+            &["access to the admin listener changed"],
+        ),
+        (
+            |c| c.server.tls = Some(Certificates::Files(vec![("c.pem".into(), "c.key".into())])),
+            &[
+                r#"certificate "c.key" added"#,
+                r#"certificate "c.pem" added"#,
+            ],
+        ),
+    ];
+    for (change, expected) in cases {
+        assert_eq!(changed(change), expected);
+    }
+}
+
+#[test]
+fn moving_things_in_the_file_changes_nothing() {
+    let changes = changed(|c| {
+        c.routes.reverse();
+        c.routes[0].place.line = 99;
+        c.upstreams[0].place.line = 98;
+        c.issuers[0].place.line = 97;
+        c.upstreams.reverse();
+        for route in &mut c.routes {
+            route.upstream = 1 - route.upstream;
+        }
+    });
+    assert!(changes.is_empty(), "{changes:?}");
+}
+
+#[test]
+fn a_route_that_goes_elsewhere_has_changed() {
+    let changes = changed(|c| c.routes[0].upstream = 1);
+    assert_eq!(changes, [r#"route "orders" changed"#]);
+}
+
+#[test]
+fn a_secret_is_never_shown() {
+    let secret = |text: &str| KeySource::Secret(Secret::new(text.into()));
+    let mut one = config();
+    one.issuers = vec![issuer("corp", secret("hidden-1"))];
+    one.admin.access = AdminAccess::Token(Secret::new(b"hidden-2".to_vec()));
+    let view = View::of_config(&one, &Contents::default());
+    assert!(!format!("{view:?}").contains("hidden"));
+}
+
+#[test]
+fn keys_are_told_apart_by_kid_and_thumbprint() {
+    let set = |keys: &[(Option<&'static str>, u8)]| {
+        by_label(keys.iter().map(|(kid, byte)| (*kid, [*byte; 32])))
+    };
+    let (a1, a2, b) = ((Some("a"), 1), (Some("a"), 2), (Some("b"), 3));
+    let bare = (None, 4);
+    for (old, new, text) in [
+        (set(&[a1]), set(&[a1]), None),
+        (set(&[a1]), set(&[b]), Some("b added, a removed")),
+        (set(&[a1]), set(&[a2]), Some("a replaced")),
+        (set(&[]), set(&[b, a1]), Some("a added, b added")),
+        (
+            set(&[bare]),
+            set(&[]),
+            Some("BAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQ removed"),
+        ),
+    ] {
+        assert_eq!(key_changes(&old, &new).as_deref(), text);
+    }
+}
+
+#[test]
+fn a_certificate_or_ca_with_another_content_has_changed() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str| directory.path().join(name);
+    for name in ["c.pem", "c.key", "ca.pem"] {
+        fs::write(file(name), "one").unwrap();
+    }
+    let mut config = config();
+    config.server.tls = Some(Certificates::Files(vec![(file("c.pem"), file("c.key"))]));
+    config.upstreams = vec![upstream("u")];
+    config.upstreams[0].ca = Some(file("ca.pem"));
+    let view = || {
+        let files = ["c.pem", "c.key", "ca.pem"].map(file);
+        View::of_config(&config, &Contents::read(&files))
+    };
+    let old = view();
+    assert!(old.changes(&view()).is_empty());
+    fs::write(file("c.pem"), "two").unwrap();
+    fs::write(file("ca.pem"), "two").unwrap();
+    let certificate = format!(
+        "certificate {:?} changed",
+        file("c.pem").display().to_string()
+    );
+    let expected = [r#"upstream "u" changed"#.to_owned(), certificate];
+    assert_eq!(old.changes(&view()), expected);
+}

@@ -1,0 +1,16 @@
+//! Reloading: validate, build, swap. The only publisher of snapshots; others send it messages.
+
+mod changes;
+mod contents;
+mod handle;
+mod pin;
+mod reloader;
+mod source;
+#[cfg(test)]
+mod testing;
+mod watcher;
+
+pub use handle::{ReloadHandle, ReloadReport};
+pub use reloader::start;
+pub use source::Source;
+pub use watcher::Watcher;

@@ -1,0 +1,255 @@
+//! The one task that publishes snapshots.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
+
+use crate::metrics::{CertificateExpiry, IssuerKeys, Metrics};
+use crate::snapshot::{Fixtures, Snapshot};
+
+use super::changes::View;
+use super::contents::Contents;
+use super::handle::{Known, ReloadHandle, ReloadReport, Request, lock};
+use super::source::{BuildFailure, Built, Source};
+use super::watcher::{Cause, Watcher};
+
+/// Requests that may wait; who asks beyond that waits to ask.
+const WAITING: usize = 16;
+
+/// Builds what would follow a snapshot: blocking, so it runs on a thread of its own.
+type Build = Arc<dyn Fn(&Snapshot) -> Result<Built, BuildFailure> + Send + Sync>;
+
+/// Starts the reloader on the present (control) runtime: it watches the parent directories of every file of the
+/// configuration (250 ms debounce, 30 s poll as a net) and takes requests from its handle.
+#[must_use]
+pub fn start(
+    source: Source,
+    publisher: Arc<ArcSwap<Snapshot>>,
+    fixtures: Fixtures,
+) -> ReloadHandle {
+    let files = source.files(&publisher.load().config);
+    let builder = fixtures.clone();
+    let build = move |running: &Snapshot| source.build(running, &builder);
+    start_with(Arc::new(build), &files, publisher, &fixtures)
+}
+
+fn start_with(
+    build: Build,
+    files: &BTreeSet<PathBuf>,
+    publisher: Arc<ArcSwap<Snapshot>>,
+    fixtures: &Fixtures,
+) -> ReloadHandle {
+    let (requests, waiting) = mpsc::channel(WAITING);
+    let known = Arc::new(Known {
+        publisher,
+        clock: fixtures.clock.clone(),
+        last: Default::default(),
+        loaded: Default::default(),
+    });
+    let handle = ReloadHandle { requests, known };
+    // Watched and read before the first change that anybody can make after this returns.
+    let mut watcher = Watcher::new();
+    watcher.watch(files);
+    let contents = Contents::read(files);
+    let running = handle.known.publisher.load_full();
+    let reloader = Reloader {
+        build,
+        watcher,
+        view: View::of(&running, &contents),
+        contents,
+        failed: None,
+        known: Arc::clone(&handle.known),
+        metrics: Arc::clone(&fixtures.metrics),
+        _handle: handle.clone(),
+    };
+    reloader.show(&running);
+    tokio::spawn(reloader.run(waiting));
+    handle
+}
+
+struct Reloader {
+    build: Build,
+    watcher: Watcher,
+    /// The snapshot in force, as far as changes are told.
+    view: View,
+    /// What was last tried, or is in force.
+    contents: Contents,
+    /// Why the last try failed.
+    failed: Option<String>,
+    known: Arc<Known>,
+    metrics: Arc<Metrics>,
+    /// Keeps the channel open: files are watched also when nobody can ask.
+    _handle: ReloadHandle,
+}
+
+/// Who wants a reload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trigger {
+    /// Somebody asked.
+    Request,
+    /// Files may have changed.
+    Watcher(Cause),
+}
+
+impl Reloader {
+    async fn run(mut self, mut waiting: mpsc::Receiver<Request>) {
+        loop {
+            tokio::select! {
+                request = waiting.recv() => {
+                    let Some(request) = request else { return };
+                    let report = if request.dry_run {
+                        self.try_out().await
+                    } else {
+                        // So that the watcher does not find the same change again.
+                        self.read().await;
+                        self.reload(Trigger::Request).await
+                    };
+                    // Who asked may have gone.
+                    let _ = request.reply.send(report);
+                }
+                cause = self.watcher.changed() => self.look(cause).await,
+            }
+        }
+    }
+
+    /// Reloads if files hold something else than when they were last read. After a failure a poll tries again: what was
+    /// missing may lie where nobody watches.
+    async fn look(&mut self, cause: Cause) {
+        let changed = self.read().await;
+        if changed || (cause == Cause::Poll && self.failed.is_some()) {
+            self.reload(Trigger::Watcher(cause)).await;
+        } else if cause == Cause::Event {
+            // The same contents, perhaps in another directory: the next change happens there.
+            self.watcher.watch(&self.contents.files());
+        }
+    }
+
+    /// Reads the known files again. Whether one of them has changed.
+    async fn read(&mut self) -> bool {
+        let files = self.contents.files();
+        match spawn_blocking(move || Contents::read(&files)).await {
+            Ok(contents) => std::mem::replace(&mut self.contents, contents) != self.contents,
+            // The runtime is ending.
+            Err(_) => false,
+        }
+    }
+
+    /// What a reload would do.
+    async fn try_out(&self) -> ReloadReport {
+        match self.built().await {
+            Ok(built) => {
+                let new = View::of(&built.snapshot, &built.contents);
+                let mut report = self.known.report(Ok(self.view.changes(&new)));
+                report.needs_restart = built.needs_restart;
+                report
+            }
+            Err(failure) => self.known.report(Err(failure.error)),
+        }
+    }
+
+    async fn reload(&mut self, trigger: Trigger) -> ReloadReport {
+        match self.built().await {
+            Ok(built) => self.publish(built),
+            Err(failure) => self.keep(failure, trigger),
+        }
+    }
+
+    async fn built(&self) -> Result<Built, BuildFailure> {
+        let build = Arc::clone(&self.build);
+        let running = self.known.publisher.load_full();
+        spawn_blocking(move || build(&running))
+            .await
+            .unwrap_or_else(|error| {
+                Err(BuildFailure {
+                    error: format!("internal: {error}"),
+                    files: BTreeSet::new(),
+                })
+            })
+    }
+
+    /// Puts a snapshot in force.
+    fn publish(&mut self, built: Built) -> ReloadReport {
+        let new = View::of(&built.snapshot, &built.contents);
+        let changes = self.view.changes(&new);
+        let snapshot = Arc::new(built.snapshot);
+        self.known.publisher.store(Arc::clone(&snapshot));
+        self.show(&snapshot);
+        self.metrics.reloaded(true);
+        self.view = new;
+        self.contents = built.contents.or_older(&self.contents);
+        self.failed = None;
+        self.watcher.watch(&self.contents.files());
+        let mut report = self.known.report(Ok(changes));
+        report.applied = true;
+        report.needs_restart = built.needs_restart;
+        tracing::info!(
+            generation = report.generation,
+            changes = report.changes.join("; "),
+            "configuration reloaded"
+        );
+        if !report.needs_restart.is_empty() {
+            let settings = report.needs_restart.join(", ");
+            tracing::warn!(settings, "a restart is needed to change these settings");
+        }
+        self.remember(report)
+    }
+
+    /// Leaves everything as it is. The same failure for the same reason is told and counted once.
+    fn keep(&mut self, failure: BuildFailure, trigger: Trigger) -> ReloadReport {
+        let mut files = self.contents.files();
+        files.extend(failure.files);
+        let contents = Contents::read(&files).or_older(&self.contents);
+        self.watcher.watch(&files);
+        self.contents = contents;
+        let report = self.known.report(Err(failure.error.clone()));
+        let again = self.failed.as_ref() == Some(&failure.error);
+        if again && trigger == Trigger::Watcher(Cause::Poll) {
+            return report;
+        }
+        self.metrics.reloaded(false);
+        tracing::error!(
+            generation = report.generation,
+            error = failure.error,
+            "reload failed, the previous configuration stays in force"
+        );
+        self.failed = Some(failure.error);
+        self.remember(report)
+    }
+
+    fn remember(&self, report: ReloadReport) -> ReloadReport {
+        *lock(&self.known.last) = Some(report.clone());
+        report
+    }
+
+    /// Shows a snapshot in metrics, and notes its keys.
+    fn show(&self, snapshot: &Snapshot) {
+        let issuers = snapshot.issuers.iter();
+        let keys = issuers.clone().flat_map(|issuer| {
+            let keys = issuer.keys.iter();
+            keys.map(|key| (Arc::clone(&issuer.name), *key.thumbprint()))
+        });
+        self.known.note_keys(keys);
+        self.metrics.set_generation(snapshot.generation);
+        let counts = issuers.map(|issuer| IssuerKeys {
+            issuer: Arc::clone(&issuer.name),
+            keys: u64::try_from(issuer.keys.iter().len()).unwrap_or(u64::MAX),
+        });
+        self.metrics.set_issuer_keys(counts.collect());
+        let certificates = snapshot.tls.iter().flat_map(|tls| &tls.certificates);
+        let certificates = certificates.enumerate().map(|(index, certificate)| {
+            let file = certificate.file.file_name().unwrap_or_default();
+            CertificateExpiry {
+                certificate: format!("{index}:{}", file.to_string_lossy()),
+                expires: certificate.expires,
+            }
+        });
+        self.metrics.set_certificates(certificates.collect());
+    }
+}
+
+#[cfg(test)]
+mod tests;

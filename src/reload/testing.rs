@@ -1,0 +1,172 @@
+//! Small configurations and snapshots for tests of this module.
+
+use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::config::{
+    Admin, AdminAccess, AuthMode, Config, Host, Issuer, KeySource, Limits, Log, LogFormat, Place,
+    Preflight, Route, Server, Upstream, UpstreamUrl,
+};
+use crate::headers::{PathAllow, StripSet, TrustedProxies};
+use crate::jwt::{AlgorithmSet, AudienceMatch, IssuerPolicy};
+use crate::metrics::Metrics;
+use crate::routing::RouteTable;
+use crate::snapshot::{Fixtures, Snapshot};
+
+pub(crate) fn config() -> Config {
+    Config {
+        file: None,
+        files: BTreeSet::new(),
+        hash: "00".into(),
+        state_directory: "state".into(),
+        server: Server {
+            listen: vec!["127.0.0.1:8080".parse().unwrap()],
+            workers: NonZeroUsize::MIN,
+            tls: None,
+            trusted_proxies: TrustedProxies::default(),
+            realm: "portcullis".into(),
+            limits: limits(),
+        },
+        admin: Admin {
+            listen: Some("127.0.0.1:8081".parse().unwrap()),
+            access: AdminAccess::Loopback,
+        },
+        log: Log {
+            format: LogFormat::Auto,
+            access: true,
+        },
+        issuers: vec![],
+        upstreams: vec![],
+        routes: vec![],
+        strip: vec![],
+    }
+}
+
+fn limits() -> Limits {
+    let second = Duration::from_secs(1);
+    Limits {
+        connections: 10_000,
+        connections_per_client: None,
+        connection_age: None,
+        header_bytes: 65_536,
+        header_count: 100,
+        header_timeout: second,
+        idle_timeout: second,
+        handshake_timeout: second,
+        body_bytes: None,
+        body_idle_timeout: second,
+        write_timeout: second,
+        streams: 100,
+        token_bytes: 16_384,
+        upgrade_idle_timeout: second,
+        drain_delay: second,
+        drain_timeout: second,
+    }
+}
+
+pub(crate) fn issuer(name: &str, keys: KeySource) -> Issuer {
+    Issuer {
+        name: name.into(),
+        place: Place::default(),
+        policy: IssuerPolicy {
+            issuer: "https://issuer.example".into(),
+            audiences: vec!["api".into()],
+            audience_match: AudienceMatch::Any,
+            audience_claim: "aud".into(),
+            algorithms: AlgorithmSet::default(),
+            leeway: Duration::from_secs(30),
+            require: vec![],
+            token_types: vec!["jwt".into()],
+            max_lifetime: None,
+            accept_cnf: false,
+        },
+        keys,
+    }
+}
+
+pub(crate) fn upstream(name: &str) -> Upstream {
+    let second = Duration::from_secs(1);
+    Upstream {
+        name: name.into(),
+        place: Place::default(),
+        urls: vec![UpstreamUrl {
+            tls: false,
+            host: name.into(),
+            port: 80,
+        }],
+        ca: None,
+        connect_timeout: second,
+        response_timeout: second,
+        idle_timeout: second,
+        max_idle: 8,
+        host: Host::Keep,
+    }
+}
+
+pub(crate) fn route(name: &str) -> Route {
+    Route {
+        name: name.into(),
+        place: Place::default(),
+        hosts: vec![],
+        path: "/".into(),
+        methods: vec![],
+        upstream: 0,
+        auth: AuthMode::Required,
+        issuers: vec![0],
+        scopes: vec![],
+        any_scope: vec![],
+        claims: vec![],
+        forward_token: false,
+        strip_prefix: false,
+        path_allow: PathAllow::default(),
+        preflight: Preflight::Deny,
+        body_bytes: None,
+        claim_headers: vec![],
+    }
+}
+
+/// A snapshot without routes, issuers and certificates.
+pub(crate) fn snapshot(generation: u64, config: Config) -> Snapshot {
+    Snapshot {
+        generation,
+        routes: Arc::new(RouteTable::default()),
+        issuers: vec![],
+        skipped_keys: vec![],
+        upstreams: vec![],
+        tls: None,
+        strip: StripSet::default(),
+        trusted_proxies: TrustedProxies::default(),
+        realm: config.server.realm.clone(),
+        limits: config.server.limits.clone(),
+        config: Arc::new(config),
+    }
+}
+
+pub(crate) fn fixtures() -> Fixtures {
+    Fixtures {
+        metrics: Metrics::new(1, &[]),
+        tickets: Arc::new(NoTickets),
+        clock: Clock::manual(crate::clock::UnixTime::from_seconds(1_700_000_000)).0,
+    }
+}
+
+#[derive(Debug)]
+struct NoTickets;
+
+impl rustls::server::ProducesTickets for NoTickets {
+    fn enabled(&self) -> bool {
+        false
+    }
+    fn lifetime(&self) -> u32 {
+        0
+    }
+    fn encrypt(&self, _plain: &[u8]) -> Option<Vec<u8>> {
+        None
+    }
+    fn decrypt(&self, _cipher: &[u8]) -> Option<Vec<u8>> {
+        None
+    }
+}
