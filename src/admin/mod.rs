@@ -1,7 +1,12 @@
 //! The operator's view: livez, readyz, status, metrics, reload. On the control runtime, never starved by traffic.
+//!
+//! Who may ask: its own Host, no foreign Origin, JSON for POST, a token off loopback.
 
 mod access;
+mod problem;
 mod routes;
+mod serve;
 mod status;
 
-pub use routes::{AdminState, serve};
+pub use routes::AdminState;
+pub use serve::serve;

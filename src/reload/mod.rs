@@ -7,7 +7,7 @@ mod pin;
 mod reloader;
 mod source;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod watcher;
 
 pub use handle::{ReloadHandle, ReloadReport};

@@ -253,3 +253,26 @@ impl Reloader {
 
 #[cfg(test)]
 mod tests;
+
+/// For tests of others: each reload takes the next generation, and `bad` as realm fails.
+#[cfg(test)]
+pub(super) fn testing_handle(
+    publisher: Arc<ArcSwap<Snapshot>>,
+    fixtures: &Fixtures,
+) -> ReloadHandle {
+    let build = |running: &Snapshot| {
+        let config = running.config.as_ref().clone();
+        if &*config.server.realm == "bad" {
+            return Err(BuildFailure {
+                error: "the realm is bad".into(),
+                files: BTreeSet::new(),
+            });
+        }
+        Ok(Built {
+            snapshot: super::testing::snapshot(running.generation + 1, config),
+            contents: Contents::default(),
+            needs_restart: vec![],
+        })
+    };
+    start_with(Arc::new(build), &BTreeSet::new(), publisher, fixtures)
+}

@@ -170,3 +170,8 @@ impl rustls::server::ProducesTickets for NoTickets {
         None
     }
 }
+
+/// A handle whose reloads take the next generation; they fail where the realm is `bad`.
+pub(crate) fn handle(publisher: Arc<arc_swap::ArcSwap<Snapshot>>) -> super::ReloadHandle {
+    super::reloader::testing_handle(publisher, &fixtures())
+}

@@ -1,0 +1,101 @@
+//! The admin listener: few connections, short ones, one request each.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use super::routes::{AdminState, respond};
+
+/// Connections at once: a handful of probes, scrapers and operators. More wait in the system's queue.
+const CONNECTIONS: usize = 64;
+
+/// Time for the head of a request: nobody who may ask is slow.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Time for a connection as a whole; a reload with many keys takes a part of a second.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Bytes of a head.
+const HEAD_BYTES: usize = 16 * 1024;
+
+/// Fields of a head.
+const HEAD_FIELDS: usize = 64;
+
+/// Pause after the system refused a connection, which it does when file descriptors run out.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves the admin listener on the present runtime until it is dropped.
+pub async fn serve(listener: std::net::TcpListener, state: Arc<AdminState>) {
+    let listener = listener
+        .set_nonblocking(true)
+        .and_then(|()| TcpListener::from_std(listener));
+    let listener = match listener {
+        Ok(listener) => listener,
+        Err(error) => {
+            tracing::error!(%error, "the admin listener cannot be served");
+            return;
+        }
+    };
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    // Dropped with this future, and every connection with it.
+    let mut connections = JoinSet::new();
+    loop {
+        // Invariant: the semaphore is never closed.
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            return;
+        };
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let state = Arc::clone(&state);
+                connections.spawn(async move {
+                    connection(stream, state).await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the admin listener cannot accept");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+async fn connection(stream: TcpStream, state: Arc<AdminState>) {
+    let Ok(own) = stream.local_addr() else { return };
+    let service = service_fn(move |request| answer(Arc::clone(&state), own, request));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(HEAD_BYTES)
+        .max_headers(HEAD_FIELDS)
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(stream), service);
+    match timeout(CONNECTION_TIMEOUT, connection).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "an admin connection broke"),
+        Err(_) => tracing::debug!("an admin connection took too long"),
+    }
+}
+
+async fn answer(
+    state: Arc<AdminState>,
+    own: SocketAddr,
+    request: Request<Incoming>,
+) -> Result<super::problem::Answer, Infallible> {
+    Ok(respond(&state, own, request).await)
+}
+
+#[cfg(test)]
+mod tests;
