@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 
 use crate::clock::UnixTime;
-use crate::jwt::{AlgorithmSet, Issuer, SkippedKey};
+use crate::jwt::{Algorithm, AlgorithmSet, Issuer, SkippedKey};
 use crate::net::CertificateInfo;
 use crate::reload::{ReloadHandle, ReloadReport};
 use crate::upstream::Upstream;
@@ -163,10 +163,7 @@ impl IssuerStatus {
 }
 
 fn names(algorithms: AlgorithmSet) -> Vec<&'static str> {
-    algorithms
-        .iter()
-        .map(|algorithm| algorithm.name())
-        .collect()
+    algorithms.iter().map(Algorithm::name).collect()
 }
 
 impl CertificateStatus {

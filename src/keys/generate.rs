@@ -122,21 +122,21 @@ fn random_name() -> io::Result<String> {
 
 /// An issuer's name as part of a file name: different names stay different, and none leaves the directory.
 fn file_name(issuer: &str) -> String {
-    let mut name = String::new();
-    for byte in issuer.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => name.push(char::from(byte)),
-            _ => name.push_str(&format!("%{byte:02X}")),
-        }
-    }
+    let mut name: String = issuer
+        .bytes()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => char::from(byte).to_string(),
+            _ => format!("%{byte:02X}"),
+        })
+        .collect::<Vec<_>>()
+        .concat();
     if name.len() > MAX_NAME {
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, issuer.as_bytes());
         name.truncate(MAX_NAME);
         // A dot is never part of an encoded name, so a shortened name equals no other.
         name.push('.');
-        for byte in &digest.as_ref()[..16] {
-            name.push_str(&format!("{byte:02x}"));
-        }
+        let digest = digest.as_ref().iter().take(16);
+        name.extend(digest.map(|byte| format!("{byte:02x}")));
     }
     name
 }
@@ -157,10 +157,10 @@ mod tests {
     fn a_key_is_made_once_and_for_its_owner_alone() {
         let state = tempfile::tempdir().unwrap();
         let file = state.path().join("new/keys/corp.EdDSA.pem");
-        let make = |text: &'static str| move || Ok(Secret::new(text.into()));
-        let (first, made) = read_or_make(&file, make("one")).unwrap();
+        let gives = |text: &'static str| move || Ok(Secret::new(text.into()));
+        let (first, made) = read_or_make(&file, gives("one")).unwrap();
         assert!(made && first.expose() == b"one");
-        let (second, made) = read_or_make(&file, make("two")).unwrap();
+        let (second, made) = read_or_make(&file, gives("two")).unwrap();
         assert!(!made && second.expose() == b"one");
         assert_eq!(mode(&file), 0o600);
         assert_eq!(mode(file.parent().unwrap()), 0o700);
@@ -180,11 +180,11 @@ mod tests {
                         let (file, start) = (&file, &start);
                         scope.spawn(move || {
                             // All have found no file before the first of them keeps its key.
-                            let make = || {
+                            let late = || {
                                 start.wait();
                                 Ok(Secret::new(vec![racer; 100_000]))
                             };
-                            let (content, made) = read_or_make(file, make).unwrap();
+                            let (content, made) = read_or_make(file, late).unwrap();
                             (content.expose().to_vec(), made)
                         })
                     })

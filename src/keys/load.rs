@@ -138,18 +138,18 @@ fn no_usable_key(skipped: &[SkippedKey]) -> String {
     if skipped.is_empty() {
         return "no key at all".to_owned();
     }
-    let mut text = "no usable key".to_owned();
-    for (index, key) in skipped.iter().take(SHOWN).enumerate() {
-        text.push_str(if index == 0 { ": " } else { "; " });
-        text.push_str(&match &key.kid {
+    let mut texts: Vec<String> = skipped
+        .iter()
+        .take(SHOWN)
+        .map(|key| match &key.kid {
             Some(kid) => format!("key {} (kid {kid:?}): {}", key.index, key.error),
             None => format!("key {}: {}", key.index, key.error),
-        });
-    }
+        })
+        .collect();
     if skipped.len() > SHOWN {
-        text.push_str(&format!("; and {} more", skipped.len() - SHOWN));
+        texts.push(format!("and {} more", skipped.len() - SHOWN));
     }
-    text
+    format!("no usable key: {}", texts.join("; "))
 }
 
 /// A key of gateway.toml, where an error has no file of its own.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
@@ -32,9 +32,9 @@ pub fn start(
     fixtures: Fixtures,
 ) -> ReloadHandle {
     let files = source.files(&publisher.load().config);
-    let builder = fixtures.clone();
-    let build = move |running: &Snapshot| source.build(running, &builder);
-    start_with(Arc::new(build), &files, publisher, &fixtures)
+    let shown = fixtures.clone();
+    let build = move |running: &Snapshot| source.build(running, &fixtures);
+    start_with(Arc::new(build), &files, publisher, &shown)
 }
 
 fn start_with(
@@ -47,8 +47,8 @@ fn start_with(
     let known = Arc::new(Known {
         publisher,
         clock: fixtures.clock.clone(),
-        last: Default::default(),
-        loaded: Default::default(),
+        last: Mutex::default(),
+        loaded: Mutex::default(),
     });
     let handle = ReloadHandle { requests, known };
     // Watched and read before the first change that anybody can make after this returns.

@@ -142,8 +142,7 @@ impl Default for Watcher {
 fn may_matter(event: &notify::Result<Event>) -> bool {
     match event {
         Ok(event) => match event.kind {
-            EventKind::Access(AccessKind::Close(AccessMode::Write)) => true,
-            EventKind::Access(_) => false,
+            EventKind::Access(access) => access == AccessKind::Close(AccessMode::Write),
             EventKind::Any
             | EventKind::Create(_)
             | EventKind::Modify(_)

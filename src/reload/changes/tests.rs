@@ -35,7 +35,7 @@ fn every_kind_of_change_is_named() {
         (
             |c| {
                 c.issuers
-                    .push(issuer("new", KeySource::JwksFile("b".into())))
+                    .extend([issuer("new", KeySource::JwksFile("b".into()))])
             },
             &[r#"issuer "new" added"#],
         ),

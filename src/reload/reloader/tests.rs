@@ -260,8 +260,8 @@ fn a_key_keeps_the_time_of_its_first_load() {
     let known = Known {
         publisher: Arc::new(ArcSwap::from_pointee(snapshot(1, config()))),
         clock,
-        last: Default::default(),
-        loaded: Default::default(),
+        last: Mutex::default(),
+        loaded: Mutex::default(),
     };
     let issuer: Arc<str> = "corp".into();
     let key = |byte: u8| (Arc::clone(&issuer), [byte; 32]);
