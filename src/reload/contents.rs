@@ -103,7 +103,7 @@ mod tests {
         let (old, new) = (directory.path().join("old"), directory.path().join("new"));
         fs::write(&old, "before").unwrap();
         fs::write(&new, "new").unwrap();
-        let before = Contents::read(&[old.clone()]);
+        let before = Contents::read([&old]);
         fs::write(&old, "during").unwrap();
         let files = [old, new];
         let known = Contents::read(&files).or_older(&before);

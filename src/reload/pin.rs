@@ -46,6 +46,8 @@ mod tests {
 
     use super::*;
 
+    type Change = fn(&mut Config);
+
     fn pinned(change: impl FnOnce(&mut Config)) -> (Config, Vec<String>) {
         let mut new = config();
         change(&mut new);
@@ -56,7 +58,6 @@ mod tests {
     #[test]
     fn what_needs_a_restart_is_said_and_kept() {
         let old = config();
-        type Change = fn(&mut Config);
         let cases: [(&str, Change); 6] = [
             ("server.listen", |c| {
                 c.server.listen = vec!["[::1]:9".parse().unwrap()];

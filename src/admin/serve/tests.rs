@@ -8,7 +8,7 @@ use crate::reload::testing::config;
 use super::*;
 
 /// A listener that is served while the task lives.
-async fn listening() -> (SocketAddr, tokio::task::JoinHandle<()>) {
+fn listening() -> (SocketAddr, tokio::task::JoinHandle<()>) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let state = Arc::new(state(config(), 0));
@@ -26,7 +26,7 @@ async fn exchange(address: SocketAddr, request: &str) -> String {
 
 #[tokio::test]
 async fn one_request_is_answered_and_the_connection_closes() {
-    let (address, _task) = listening().await;
+    let (address, _task) = listening();
     let answer = exchange(
         address,
         &format!("GET /livez HTTP/1.1\r\nHost: {address}\r\n\r\n"),
@@ -44,7 +44,7 @@ async fn one_request_is_answered_and_the_connection_closes() {
 
 #[tokio::test]
 async fn another_host_is_refused() {
-    let (address, _task) = listening().await;
+    let (address, _task) = listening();
     let answer = exchange(
         address,
         "GET /status HTTP/1.1\r\nHost: evil.example\r\n\r\n",
@@ -58,7 +58,7 @@ async fn another_host_is_refused() {
 
 #[tokio::test]
 async fn large_heads_are_refused() {
-    let (address, _task) = listening().await;
+    let (address, _task) = listening();
     let long = "x".repeat(HEAD_BYTES);
     let fields = "a: b\r\n".repeat(HEAD_FIELDS);
     for more in [format!("long: {long}\r\n"), fields] {
@@ -70,7 +70,7 @@ async fn large_heads_are_refused() {
 
 #[tokio::test]
 async fn a_connection_too_many_waits_for_a_place() {
-    let (address, _task) = listening().await;
+    let (address, _task) = listening();
     let mut idle = Vec::new();
     for _ in 0..CONNECTIONS {
         idle.push(TcpStream::connect(address).await.unwrap());
@@ -85,7 +85,7 @@ async fn a_connection_too_many_waits_for_a_place() {
 
 #[tokio::test]
 async fn dropping_the_server_cuts_its_connections() {
-    let (address, task) = listening().await;
+    let (address, task) = listening();
     let mut stream = TcpStream::connect(address).await.unwrap();
     // Served before it is cut: half a head.
     stream.write_all(b"GET /livez HTTP/1.1\r\n").await.unwrap();
