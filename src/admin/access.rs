@@ -226,6 +226,33 @@ mod tests {
     }
 
     #[test]
+    fn from_afar_the_token_opens_and_nothing_else_is_forgiven() {
+        let access = AdminAccess::Token(Secret::new(b"correct-horse".to_vec()));
+        let own = "192.0.2.7:8081".parse().unwrap();
+        for (host, credentials, expected) in [
+            ("192.0.2.7:8081", Some("Bearer correct-horse"), Ok(())),
+            ("localhost", Some("bearer correct-horse"), Ok(())),
+            ("192.0.2.7", None, Err(Denied::Token)),
+            (
+                "192.0.2.7",
+                Some("Bearer wrong-horse---"),
+                Err(Denied::Token),
+            ),
+            ("192.0.2.7", Some("Basic correct-horse"), Err(Denied::Token)),
+            ("192.0.2.7", Some("correct-horse"), Err(Denied::Token)),
+            ("evil", Some("Bearer correct-horse"), Err(Denied::Host)),
+        ] {
+            let mut request = Request::builder().uri("/").header("host", host);
+            if let Some(credentials) = credentials {
+                request = request.header("authorization", credentials);
+            }
+            let (head, ()) = request.body(()).unwrap().into_parts();
+            let found = permits(&head, own, &access);
+            assert_eq!(found, expected, "{host} {credentials:?}");
+        }
+    }
+
+    #[test]
     fn only_the_whole_token_opens() {
         let token = Secret::new(b"correct horse".to_vec());
         for (presented, expected) in [

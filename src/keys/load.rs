@@ -61,6 +61,16 @@ fn jwks_file(issuer: &Issuer, file: &Path) -> Result<LoadedKeys, KeysError> {
     if keys.is_empty() {
         return Err(fault(no_usable_key(&skipped)));
     }
+    for key in &skipped {
+        tracing::warn!(
+            issuer = &*issuer.name,
+            file = %file.display(),
+            index = key.index,
+            kid = key.kid.as_deref(),
+            error = %key.error,
+            "a key is not used"
+        );
+    }
     Ok(LoadedKeys { keys, skipped })
 }
 
@@ -172,48 +182,4 @@ pub(super) fn read_limited(file: &Path) -> io::Result<Vec<u8>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use crate::jwt::KeyError;
-
-    use super::*;
-
-    fn skipped(index: usize, kid: Option<&str>) -> SkippedKey {
-        SkippedKey {
-            index,
-            kid: kid.map(Into::into),
-            error: KeyError::NotUsable("use"),
-        }
-    }
-
-    #[test]
-    fn a_set_without_a_usable_key_says_why() {
-        for (keys, text) in [
-            (vec![], "no key at all"),
-            (
-                vec![skipped(0, Some("a")), skipped(3, None)],
-                "no usable key: key 0 (kid \"a\"): not usable here: use; key 3: not usable here: use",
-            ),
-        ] {
-            assert_eq!(no_usable_key(&keys), text);
-        }
-        let many: Vec<_> = (0..100).map(|index| skipped(index, None)).collect();
-        assert!(no_usable_key(&many).ends_with("; and 95 more"));
-    }
-
-    #[test]
-    fn an_unreadable_file_is_named() {
-        let directory = tempfile::tempdir().unwrap();
-        for file in [directory.path().join("absent.pem"), directory.path().into()] {
-            let error = read(&file).unwrap_err();
-            assert_eq!(error.file, file);
-            let text = error.to_string();
-            assert!(text.starts_with(&file.display().to_string()), "{text}");
-            assert!(text.contains("cannot read the file"), "{text}");
-        }
-    }
-
-    #[test]
-    fn an_endless_file_is_read_in_part() {
-        assert_eq!(read(Path::new("/dev/zero")).unwrap().len(), 1_048_577);
-    }
-}
+mod tests;

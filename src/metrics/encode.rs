@@ -139,8 +139,8 @@ impl Metrics {
         let mut family = start(out, &families::CERTIFICATE_EXPIRY)?;
         for certificate in lock(&self.certificates).iter() {
             let labels = [("certificate", certificate.certificate.as_str())];
-            let expires = certificate.expires.seconds();
-            family.encode_family(&labels)?.encode_gauge(&expires)?;
+            let expires = &certificate.expires_seconds;
+            family.encode_family(&labels)?.encode_gauge(expires)?;
         }
         start(out, &families::BUILD)?.encode_info(&[("version", env!("CARGO_PKG_VERSION"))])
     }

@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::clock::UnixTime;
-
 use super::handles::{self, IssuerMetrics, RouteMetrics, UpstreamMetrics, WorkerMetrics};
 use super::shard::WorkerId;
 
@@ -46,8 +44,8 @@ pub struct IssuerKeys {
 pub struct CertificateExpiry {
     /// Its place in the configuration and its file name; never what the certificate says.
     pub certificate: String,
-    /// `notAfter`
-    pub expires: UnixTime,
+    /// `notAfter` in seconds since 1970.
+    pub expires_seconds: i64,
 }
 
 impl Metrics {

@@ -244,7 +244,7 @@ impl Reloader {
             let file = certificate.file.file_name().unwrap_or_default();
             CertificateExpiry {
                 certificate: format!("{index}:{}", file.to_string_lossy()),
-                expires: certificate.expires,
+                expires_seconds: certificate.expires.seconds(),
             }
         });
         self.metrics.set_certificates(certificates.collect());

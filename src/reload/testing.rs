@@ -134,6 +134,7 @@ pub(crate) fn snapshot(generation: u64, config: Config) -> Snapshot {
         generation,
         routes: Arc::new(RouteTable::default()),
         issuers: vec![],
+        issuer_metrics: vec![],
         skipped_keys: vec![],
         upstreams: vec![],
         tls: None,

@@ -5,8 +5,9 @@ use bytes::Bytes;
 use http_body_util::Full;
 
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{AdminAccess, Config};
 use crate::reload::testing::{config, handle, snapshot};
+use crate::secret::Secret;
 
 use super::*;
 
@@ -250,6 +251,31 @@ async fn who_may_not_ask_learns_nothing_and_changes_nothing() {
     let request = Request::get("/nothing").header("host", "evil.example");
     let request = request.body(Full::<Bytes>::default()).unwrap();
     assert_eq!(respond(&state, own, request).await.status(), 403);
+}
+
+#[tokio::test]
+async fn the_token_is_the_one_in_force() {
+    let mut config = config();
+    config.admin.access = AdminAccess::Token(Secret::new(b"old".to_vec()));
+    let state = state(config.clone(), 0);
+    let own = "127.0.0.1:8081".parse().unwrap();
+    for (in_force, presented, status) in [
+        ("old", "old", 200),
+        ("new", "old", 401),
+        ("new", "new", 200),
+    ] {
+        config.admin.access = AdminAccess::Token(Secret::new(in_force.into()));
+        let next = snapshot(2, config.clone());
+        state.shared.snapshot.store(Arc::new(next));
+        let request = Request::get("/livez")
+            .header("host", "localhost")
+            .header("authorization", format!("Bearer {presented}"))
+            .body(Full::<Bytes>::default())
+            .unwrap();
+        let seen = see(respond(&state, own, request).await).await;
+        assert_eq!(seen.status, status, "{presented} for {in_force}");
+        assert_eq!(seen.headers.contains_key("www-authenticate"), status == 401);
+    }
 }
 
 #[test]

@@ -3,7 +3,6 @@ use std::time::Duration;
 
 use http::Method;
 
-use crate::clock::UnixTime;
 use crate::metrics::{CertificateExpiry, FAMILIES, IssuerKeys, Kind, WorkerId};
 
 use super::*;
@@ -36,7 +35,7 @@ fn filled() -> Arc<Metrics> {
     }]);
     metrics.set_certificates(vec![CertificateExpiry {
         certificate: "0:server.pem".into(),
-        expires: UnixTime::from_seconds(1_900_000_000),
+        expires_seconds: 1_900_000_000,
     }]);
     metrics
 }
