@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
+use crate::config::Certificates;
 use crate::metrics::{CertificateExpiry, IssuerKeys, Metrics};
 use crate::snapshot::{Fixtures, Snapshot};
 
@@ -19,6 +21,10 @@ use super::watcher::{Cause, Watcher};
 
 /// Requests that may wait; who asks beyond that waits to ask.
 const WAITING: usize = 16;
+
+/// How long before its end a certificate that we made is made anew. Less than the week in which making one no longer
+/// returns the old one, so that a renewal renews.
+const RENEWAL: Duration = Duration::from_secs(3 * 24 * 60 * 60);
 
 /// Builds what would follow a snapshot: blocking, so it runs on a thread of its own.
 type Build = Arc<dyn Fn(&Snapshot) -> Result<Built, BuildFailure> + Send + Sync>;
@@ -120,12 +126,25 @@ impl Reloader {
     /// missing may lie where nobody watches.
     async fn look(&mut self, cause: Cause) {
         let changed = self.read().await;
-        if changed || (cause == Cause::Poll && self.failed.is_some()) {
+        let again = self.failed.is_some() || self.is_renewal_due();
+        if changed || (cause == Cause::Poll && again) {
             self.reload(Trigger::Watcher(cause)).await;
         } else if cause == Cause::Event {
             // The same contents, perhaps in another directory: the next change happens there.
             self.watcher.watch(&self.contents.files());
         }
+    }
+
+    /// Whether a certificate that we made ourselves ends soon: no file changes by itself then.
+    fn is_renewal_due(&self) -> bool {
+        let snapshot = self.known.publisher.load();
+        let self_signed = matches!(
+            snapshot.config.server.tls,
+            Some(Certificates::SelfSigned(_))
+        );
+        let soon = self.known.clock.now().plus(RENEWAL);
+        let mut certificates = snapshot.tls.iter().flat_map(|tls| &tls.certificates);
+        self_signed && certificates.any(|certificate| certificate.expires <= soon)
     }
 
     /// Reads the known files again. Whether one of them has changed.

@@ -11,9 +11,12 @@ use crate::config::{
     Preflight, Route, Server, Upstream, UpstreamUrl,
 };
 use crate::headers::{PathAllow, StripSet, TrustedProxies};
-use crate::jwt::{AlgorithmSet, AudienceMatch, IssuerPolicy};
+use crate::jwt::{
+    self, Algorithm, AlgorithmSet, AudienceMatch, IssuerPolicy, KeySet, VerifyingKey,
+};
 use crate::metrics::Metrics;
 use crate::routing::RouteTable;
+use crate::secret::Secret;
 use crate::snapshot::{Fixtures, Snapshot};
 
 pub(crate) fn config() -> Config {
@@ -126,6 +129,25 @@ pub(crate) fn route(name: &str) -> Route {
         body_bytes: None,
         claim_headers: vec![],
     }
+}
+
+/// An issuer in force, with a key for each of these kids.
+pub(crate) fn issuer_with_keys(name: &str, kids: &[&str]) -> Arc<jwt::Issuer> {
+    let algorithms: AlgorithmSet = [Algorithm::Hs256].into_iter().collect();
+    let keys = kids.iter().map(|kid| {
+        let secret = Secret::new(format!("{kid:>32}").into_bytes());
+        let key = VerifyingKey::from_secret(&secret, algorithms);
+        key.expect("long enough").with_kid(kid)
+    });
+    let (keys, skipped) = KeySet::new(keys.collect(), algorithms);
+    assert!(skipped.is_empty());
+    let mut policy = issuer(name, KeySource::Generate(Algorithm::Hs256)).policy;
+    policy.algorithms = algorithms;
+    Arc::new(jwt::Issuer {
+        name: name.into(),
+        policy,
+        keys,
+    })
 }
 
 /// A snapshot without routes, issuers and certificates.

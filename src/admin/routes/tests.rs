@@ -6,8 +6,10 @@ use http_body_util::Full;
 
 use crate::clock::Clock;
 use crate::config::{AdminAccess, Config};
-use crate::reload::testing::{config, handle, snapshot};
+use crate::jwt::{KeyError, SkippedKey};
+use crate::reload::testing::{config, handle, issuer_with_keys, snapshot};
 use crate::secret::Secret;
+use crate::snapshot::Snapshot;
 
 use super::*;
 
@@ -25,8 +27,12 @@ impl Seen {
 }
 
 pub(in crate::admin) fn state(config: Config, silence: u64) -> AdminState {
+    state_of(snapshot(1, config), silence)
+}
+
+fn state_of(snapshot: Snapshot, silence: u64) -> AdminState {
     let started = UnixTime::from_seconds(1_700_000_000);
-    let publisher = Arc::new(ArcSwap::from_pointee(snapshot(1, config)));
+    let publisher = Arc::new(ArcSwap::from_pointee(snapshot));
     AdminState {
         reload: handle(Arc::clone(&publisher)),
         shared: Arc::new(SharedState {
@@ -130,28 +136,6 @@ async fn a_draining_process_is_alive_and_not_ready() {
 }
 
 #[tokio::test]
-async fn an_issuer_without_a_key_is_not_ready() {
-    let check = |name: &str, problem| Check {
-        name: name.to_owned(),
-        problem,
-    };
-    let checks = [
-        check("serving", None),
-        check("keys of issuer a", None),
-        check("keys of issuer b", Some("no usable key")),
-    ];
-    let seen = see(readyz(&checks, false)).await;
-    assert_eq!(seen.status, 503);
-    assert_eq!(
-        seen.body,
-        "[-] keys of issuer b: no usable key\nnot ready\n"
-    );
-    let seen = see(readyz(&checks, true)).await;
-    assert_eq!(seen.body.lines().count(), 4);
-    assert_eq!(see(readyz(&checks[..2], false)).await.status, 200);
-}
-
-#[tokio::test]
 async fn status_shows_what_is_in_force() {
     let mut config = config();
     config.file = Some("/etc/portcullis/gateway.toml".into());
@@ -174,6 +158,46 @@ async fn status_shows_what_is_in_force() {
     });
     assert_eq!(seen.json(), expected);
     assert_eq!(seen.headers["content-type"], "application/json");
+}
+
+#[tokio::test]
+async fn status_names_keys_and_what_was_left_out_but_no_secret() {
+    let mut snapshot = snapshot(1, config());
+    snapshot.issuers = vec![issuer_with_keys("corp", &["a", "b"])];
+    snapshot.skipped_keys = vec![vec![SkippedKey {
+        index: 4,
+        kid: None,
+        error: KeyError::RsaSize { bits: 1024 },
+    }]];
+    let seen = ask(&state_of(snapshot, 0), "GET", "/status", "").await;
+    let issuer = &seen.json()["issuers"][0];
+    assert_eq!(issuer["name"], "corp");
+    assert_eq!(issuer["issuer"], "https://issuer.example");
+    assert_eq!(issuer["algorithms"], serde_json::json!(["HS256"]));
+    let key = &issuer["keys"][1];
+    assert_eq!(key["kid"], "b");
+    assert_eq!(key["algorithms"], serde_json::json!(["HS256"]));
+    assert_eq!(key["loaded"], "2023-11-14T22:13:20Z");
+    assert_eq!(key["thumbprint"].as_str().unwrap().len(), 43);
+    let expected = serde_json::json!([{
+        "index": 4,
+        "kid": null,
+        "error": "RSA key of 1024 bits: at least 2048 and at most 8192 are needed",
+    }]);
+    assert_eq!(issuer["skipped"], expected);
+    assert!(!seen.body.contains(&format!("{:>32}", "b")));
+}
+
+#[tokio::test]
+async fn an_issuer_that_lost_its_keys_is_named() {
+    let mut snapshot = snapshot(1, config());
+    snapshot.issuers = vec![issuer_with_keys("a", &["k"]), issuer_with_keys("b", &[])];
+    let seen = ask(&state_of(snapshot, 0), "GET", "/readyz", "").await;
+    assert_eq!(seen.status, 503);
+    assert_eq!(
+        seen.body,
+        "[-] keys of issuer b: no usable key\nnot ready\n"
+    );
 }
 
 #[tokio::test]

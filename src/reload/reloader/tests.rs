@@ -3,12 +3,14 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::reload::testing::{config, fixtures, route, snapshot};
+use crate::config::Config;
+use crate::net::{CertificateInfo, ServerTls};
+use crate::reload::testing::{config, fixtures, issuer_with_keys, route, snapshot};
 
 use super::*;
 
-/// A reloader whose configuration is one file: each word is the name of a route, `bad` fails, `panic` panics, and a word
-/// that begins with `/` is a file that must exist.
+/// A reloader whose configuration is one file: each word is the name of a route, `bad` fails, `panic` panics, `kid:a` is
+/// a key of the issuer `corp`, and a word that begins with `/` is a file that must exist.
 struct Rig {
     directory: tempfile::TempDir,
     publisher: Arc<ArcSwap<Snapshot>>,
@@ -72,6 +74,7 @@ fn build(file: &Path, generation: u64) -> Result<Built, BuildFailure> {
     let text = fs::read_to_string(file).unwrap_or_default();
     let mut files = BTreeSet::from([file.to_owned()]);
     let mut new = config();
+    let mut kids = Vec::new();
     for word in text.split_whitespace() {
         assert!(word != "panic", "a fault of the builder");
         if word == "bad" {
@@ -82,6 +85,8 @@ fn build(file: &Path, generation: u64) -> Result<Built, BuildFailure> {
         }
         if word.starts_with('/') {
             files.insert(word.into());
+        } else if let Some(kid) = word.strip_prefix("kid:") {
+            kids.push(kid);
         } else {
             new.routes.push(route(word));
         }
@@ -92,9 +97,11 @@ fn build(file: &Path, generation: u64) -> Result<Built, BuildFailure> {
             files,
         });
     }
+    let mut snapshot = snapshot(generation + 1, new);
+    snapshot.issuers = vec![issuer_with_keys("corp", &kids)];
     Ok(Built {
         contents: Contents::read(&files),
-        snapshot: snapshot(generation + 1, new),
+        snapshot,
         needs_restart: vec![],
     })
 }
@@ -112,6 +119,39 @@ async fn a_changed_file_is_picked_up() {
         rig.metrics
             .encode()
             .contains("portcullis_config_generation 2\n")
+    );
+}
+
+#[tokio::test]
+async fn a_key_that_was_removed_is_gone_and_a_new_one_is_there() {
+    let rig = Rig::start("kid:a kid:b");
+    let issuer: Arc<str> = "corp".into();
+    let thumbprint =
+        |kid: &str| *issuer_with_keys("corp", &[kid]).keys.iter().as_slice()[0].thumbprint();
+    assert!(
+        rig.metrics
+            .encode()
+            .contains("portcullis_issuer_keys{issuer=\"corp\"} 2\n")
+    );
+    assert!(
+        rig.handle
+            .key_loaded_at(&issuer, &thumbprint("a"))
+            .is_some()
+    );
+    rig.write("kid:b kid:c kid:d");
+    let report = rig.report(|report| report.applied).await;
+    let expected = [r#"keys of issuer "corp": c added, d added, a removed"#];
+    assert_eq!(report.changes, expected);
+    assert!(
+        rig.metrics
+            .encode()
+            .contains("portcullis_issuer_keys{issuer=\"corp\"} 3\n")
+    );
+    assert_eq!(rig.handle.key_loaded_at(&issuer, &thumbprint("a")), None);
+    assert!(
+        rig.handle
+            .key_loaded_at(&issuer, &thumbprint("d"))
+            .is_some()
     );
 }
 
@@ -252,6 +292,115 @@ fn a_handle_outlives_its_runtime() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let report = runtime.block_on(rig.handle.reload(false));
     assert_eq!(report.error.as_deref(), Some("the process is ending"));
+}
+
+/// A reloader that nobody runs.
+fn idle(snapshot: Snapshot) -> Reloader {
+    let publisher = Arc::new(ArcSwap::from_pointee(snapshot));
+    let (requests, _) = mpsc::channel(1);
+    let known = Arc::new(Known {
+        publisher,
+        clock: fixtures().clock,
+        last: Mutex::default(),
+        loaded: Mutex::default(),
+    });
+    Reloader {
+        build: Arc::new(|running| {
+            let next = snapshot_of(running.config.as_ref().clone(), running.generation + 1, 365);
+            Ok(Built {
+                snapshot: next,
+                contents: Contents::default(),
+                needs_restart: vec![],
+            })
+        }),
+        watcher: Watcher::new(),
+        view: View::default(),
+        contents: Contents::default(),
+        failed: None,
+        known: Arc::clone(&known),
+        metrics: fixtures().metrics,
+        _handle: ReloadHandle { requests, known },
+    }
+}
+
+/// A snapshot with one certificate that ends in `days` days.
+fn snapshot_of(config: Config, generation: u64, days: u64) -> Snapshot {
+    let resolver = rustls::server::ResolvesServerCertUsingSni::new();
+    let tls = rustls::ServerConfig::builder()
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(resolver));
+    let mut snapshot = snapshot(generation, config);
+    snapshot.tls = Some(ServerTls {
+        config: Arc::new(tls),
+        certificates: vec![CertificateInfo {
+            names: vec!["localhost".into()],
+            expires: fixtures()
+                .clock
+                .now()
+                .plus(Duration::from_secs(days * 86_400)),
+            file: "state/tls/a.pem".into(),
+        }],
+    });
+    snapshot
+}
+
+#[tokio::test]
+async fn a_certificate_that_we_made_is_made_anew_before_it_ends() {
+    let made = Certificates::SelfSigned(vec!["localhost".into()]);
+    let given = Certificates::Files(vec![("a.pem".into(), "a.key".into())]);
+    for (tls, days, cause, generation) in [
+        (&made, 2, Cause::Poll, 2),
+        (&made, 2, Cause::Event, 1),
+        (&made, 4, Cause::Poll, 1),
+        (&given, 2, Cause::Poll, 1),
+    ] {
+        let mut config = config();
+        config.server.tls = Some(tls.clone());
+        let mut reloader = idle(snapshot_of(config, 1, days));
+        reloader.look(cause).await;
+        let found = reloader.known.publisher.load().generation;
+        assert_eq!(found, generation, "{tls:?} {days}");
+        // And once only.
+        reloader.look(cause).await;
+        assert_eq!(reloader.known.publisher.load().generation, generation);
+    }
+}
+
+#[tokio::test]
+async fn the_same_failure_is_counted_once_while_nothing_changes() {
+    let mut reloader = idle(snapshot(1, config()));
+    reloader.build = Arc::new(|_| {
+        Err(BuildFailure {
+            error: "still bad".into(),
+            files: BTreeSet::new(),
+        })
+    });
+    reloader.reload(Trigger::Request).await;
+    let first = lock(&reloader.known.last).clone();
+    for _ in 0..3 {
+        reloader.look(Cause::Poll).await;
+    }
+    let shown = reloader.metrics.encode();
+    assert!(shown.contains("portcullis_config_reloads_total{result=\"failure\"} 1\n"));
+    assert_eq!(*lock(&reloader.known.last), first);
+    // What was missing has come, where nobody watches.
+    reloader.build = idle(snapshot(1, config())).build;
+    reloader.look(Cause::Poll).await;
+    assert_eq!(reloader.known.publisher.load().generation, 2);
+    reloader.look(Cause::Poll).await;
+    assert_eq!(reloader.known.publisher.load().generation, 2);
+}
+
+#[test]
+fn certificates_are_shown_by_place_and_file_name() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let _inside = runtime.enter();
+    let reloader = idle(snapshot(1, config()));
+    reloader.show(&snapshot_of(config(), 3, 0));
+    let shown = reloader.metrics.encode();
+    let name = "portcullis_tls_certificate_expiry_timestamp_seconds";
+    let line = format!("{name}{{certificate=\"0:a.pem\"}} 1700000000\n");
+    assert!(shown.contains(&line), "{shown}");
 }
 
 #[test]
