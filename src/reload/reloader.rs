@@ -24,7 +24,7 @@ const WAITING: usize = 16;
 
 /// How long before its end a certificate that we made is made anew. Less than the week in which making one no longer
 /// returns the old one, so that a renewal renews.
-const RENEWAL: Duration = Duration::from_secs(3 * 24 * 60 * 60);
+const RENEWAL: Duration = Duration::from_hours(3 * 24);
 
 /// Builds what would follow a snapshot: blocking, so it runs on a thread of its own.
 type Build = Arc<dyn Fn(&Snapshot) -> Result<Built, BuildFailure> + Send + Sync>;
