@@ -1,7 +1,26 @@
-//! The commands.
+//! The commands: one file each, named as it is typed.
+//!
+//! A command parses into a struct of what was typed, and `execute` answers with an exit code or a failure that
+//! knows its own. What a command says goes to standard output, what went wrong to standard error. Exit codes: 0 ok,
+//! 1 failed, 2 usage, 3 refused, 69 port unavailable, 78 bad configuration.
 
-/// Runs the command line and returns the exit code.
-#[must_use]
-pub fn main() -> std::process::ExitCode {
-    todo!("cli helper")
-}
+mod admin_client;
+mod arguments;
+mod check;
+mod command;
+mod completions;
+mod config_file;
+mod dev;
+mod failure;
+mod healthcheck;
+mod keys;
+mod man;
+mod output;
+mod reload;
+mod run;
+mod status;
+mod times;
+mod token;
+mod version;
+
+pub use command::{command, main};

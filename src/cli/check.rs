@@ -1,0 +1,293 @@
+//! `check`: every error at once, and dangerous settings by code. It writes nothing: keys and certificates that `run`
+//! would make are not made here.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use crate::config::{self, Certificates, Config, ConfigError, Environment, KeySource, Warning};
+use crate::jwt::SkippedKey;
+use crate::metrics::Metrics;
+use crate::upstream::Upstream;
+use crate::{keys, net};
+
+use super::config_file::ConfigFile;
+use super::failure::{Exit, Failure};
+use super::output::{Colour, Paint, write_err, write_out};
+
+/// Check the configuration, and the keys and certificates it names
+#[derive(Debug, clap::Args)]
+pub(super) struct Check {
+    #[command(flatten)]
+    config: ConfigFile,
+    /// How to say it
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// Fail on any warning
+    #[arg(long)]
+    deny_warnings: bool,
+}
+
+/// How `check` says what it found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// With the line and a caret
+    Text,
+    /// One JSON object
+    Json,
+}
+
+/// What `check` found.
+#[derive(Debug, Default)]
+struct Findings {
+    errors: Vec<ConfigError>,
+    /// Of files that the configuration names: they have no place in it.
+    files: Vec<String>,
+    warnings: Vec<Warning>,
+    skipped: Vec<String>,
+}
+
+impl Check {
+    /// Checks, and says so.
+    pub(super) fn execute(&self) -> Result<Exit, Failure> {
+        let environment = Environment::of_process();
+        let file = self.config.find(&environment)?;
+        let findings = match config::load(&file, &environment) {
+            Ok(config) => inspect(&config),
+            Err(errors) => Findings {
+                errors: errors.0,
+                ..Findings::default()
+            },
+        };
+        match self.format {
+            Format::Json => write_out(format_args!("{:#}\n", findings.to_json()))?,
+            Format::Text => {
+                let text = findings.to_text(Colour::of_stderr());
+                if !text.is_empty() {
+                    write_err(text.trim_end());
+                }
+                if findings.is_good(self.deny_warnings) {
+                    write_out(format_args!("{}: ok\n", file.display()))?;
+                }
+            }
+        }
+        Ok(if findings.is_good(self.deny_warnings) {
+            Exit::OK
+        } else {
+            Exit::CONFIG
+        })
+    }
+}
+
+/// Opens every file that a valid configuration names.
+fn inspect(config: &Config) -> Findings {
+    let mut found = Findings {
+        warnings: config::warnings(config),
+        ..Findings::default()
+    };
+    for issuer in &config.issuers {
+        // Its key is made by `run`, and by nothing else.
+        if matches!(issuer.keys, KeySource::Generate(_)) {
+            continue;
+        }
+        match keys::load(issuer, &config.state_directory) {
+            Ok(loaded) => found.skipped.extend(
+                loaded
+                    .skipped
+                    .iter()
+                    .map(|key| render_skipped(&issuer.name, key)),
+            ),
+            Err(error) => found
+                .files
+                .push(format!("issuer {:?}: {error}", &*issuer.name)),
+        }
+    }
+    if let Some(Certificates::Files(pairs)) = &config.server.tls {
+        match rustls::crypto::aws_lc_rs::Ticketer::new() {
+            Ok(tickets) => {
+                if let Err(error) = net::build_server_tls(pairs, tickets) {
+                    found.files.push(error.to_string());
+                }
+            }
+            Err(error) => found.files.push(format!("session tickets: {error}")),
+        }
+    }
+    let metrics = Metrics::new(1, &[]);
+    for upstream in config.upstreams.iter().filter(|u| u.ca.is_some()) {
+        let made = Upstream::new(upstream.clone(), metrics.upstream(&upstream.name));
+        if let Err(error) = made.map(|upstream: Arc<Upstream>| drop(upstream)) {
+            found
+                .files
+                .push(format!("upstream {:?}: {error}", &*upstream.name));
+        }
+    }
+    found
+}
+
+/// A key that is left out, in one line.
+pub(super) fn render_skipped(issuer: &str, key: &SkippedKey) -> String {
+    let kid = key
+        .kid
+        .as_deref()
+        .map_or_else(String::new, |kid| format!(" (kid {kid:?})"));
+    format!(
+        "issuer {issuer:?}: key {}{kid} is skipped: {}",
+        key.index, key.error
+    )
+}
+
+/// The codes of the warnings that forbid running, if there are any.
+pub(super) fn refused_codes(warnings: &[Warning], deny_all: bool) -> Option<String> {
+    let codes: Vec<&str> = warnings
+        .iter()
+        .filter(|warning| warning.refused || deny_all)
+        .map(|warning| warning.code)
+        .collect();
+    (!codes.is_empty()).then(|| codes.join(", "))
+}
+
+/// `warning[code]: file:line:column: message`, or `refused[code]`.
+pub(super) fn render_warning(warning: &Warning, colour: Colour) -> String {
+    let (paint, word) = if warning.refused {
+        (Paint::Error, "refused")
+    } else {
+        (Paint::Warning, "warning")
+    };
+    let label = colour.paint(paint, &format!("{word}[{}]", warning.code));
+    let place = &warning.place;
+    let file = place.file.display();
+    format!(
+        "{label}: {file}:{}:{}: {}\n",
+        place.line, place.column, warning.message
+    )
+}
+
+impl Findings {
+    fn is_good(&self, deny_warnings: bool) -> bool {
+        let denied = deny_warnings && !self.skipped.is_empty();
+        self.errors.is_empty()
+            && self.files.is_empty()
+            && !denied
+            && refused_codes(&self.warnings, deny_warnings).is_none()
+    }
+
+    fn to_text(&self, colour: Colour) -> String {
+        let mut text = String::new();
+        if !self.errors.is_empty() {
+            let errors = config::ConfigErrors(self.errors.clone());
+            let _ = writeln!(text, "{}", errors.to_string().trim_end());
+        }
+        for problem in &self.files {
+            let label = colour.paint(Paint::Error, "error");
+            let _ = writeln!(text, "{label}: {problem}");
+        }
+        for warning in &self.warnings {
+            text.push_str(&render_warning(warning, colour));
+        }
+        for skipped in &self.skipped {
+            let label = colour.paint(Paint::Warning, "warning[skipped-key]");
+            let _ = writeln!(text, "{label}: {skipped}");
+        }
+        text
+    }
+
+    fn to_json(&self) -> serde_json::Value {
+        let place = |place: &config::Place| {
+            serde_json::json!({
+                "file": place.file.display().to_string(),
+                "line": place.line,
+                "column": place.column,
+            })
+        };
+        let errors = self.errors.iter().map(|error| {
+            serde_json::json!({
+                "place": place(&error.place), "message": error.message, "hint": error.hint,
+            })
+        });
+        let files = self
+            .files
+            .iter()
+            .map(|problem| serde_json::json!({ "place": null, "message": problem, "hint": null }));
+        let warnings = self.warnings.iter().map(|warning| {
+            serde_json::json!({
+                "code": warning.code, "refused": warning.refused,
+                "place": place(&warning.place), "message": warning.message,
+            })
+        });
+        let skipped = self.skipped.iter().map(|message| {
+            serde_json::json!({
+                "code": "skipped-key", "refused": false, "place": null, "message": message,
+            })
+        });
+        serde_json::json!({
+            "ok": self.is_good(false),
+            "errors": errors.chain(files).collect::<Vec<_>>(),
+            "warnings": warnings.chain(skipped).collect::<Vec<_>>(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Place;
+
+    fn warning(code: &'static str, refused: bool) -> Warning {
+        Warning {
+            code,
+            place: Place {
+                file: "gateway.toml".into(),
+                line: 3,
+                column: 1,
+                ..Place::default()
+            },
+            message: "clocks are rarely that wrong".to_owned(),
+            refused,
+        }
+    }
+
+    #[test]
+    fn a_warning_shows_its_code_and_place() {
+        assert_eq!(
+            render_warning(&warning("leeway-over-2m", false), Colour::OFF),
+            "warning[leeway-over-2m]: gateway.toml:3:1: clocks are rarely that wrong\n"
+        );
+    }
+
+    #[test]
+    fn refused_settings_and_denied_warnings_fail() {
+        let mild = Findings {
+            warnings: vec![warning("a", false)],
+            ..Findings::default()
+        };
+        assert!(mild.is_good(false));
+        assert!(!mild.is_good(true));
+        let grave = Findings {
+            warnings: vec![warning("a", false), warning("b", true)],
+            ..Findings::default()
+        };
+        assert!(!grave.is_good(false));
+        assert_eq!(refused_codes(&grave.warnings, false).as_deref(), Some("b"));
+        assert_eq!(
+            refused_codes(&grave.warnings, true).as_deref(),
+            Some("a, b")
+        );
+    }
+
+    #[test]
+    fn skipped_keys_warn_and_bad_files_fail() {
+        let skipped = Findings {
+            skipped: vec!["issuer \"corp\": key 0 is skipped".to_owned()],
+            ..Findings::default()
+        };
+        assert!(skipped.is_good(false));
+        assert!(!skipped.is_good(true));
+        let broken = Findings {
+            files: vec!["keys.json: no such file".to_owned()],
+            ..Findings::default()
+        };
+        assert!(!broken.is_good(false));
+        let json = broken.to_json();
+        assert_eq!(json["ok"], false);
+        assert_eq!(json["errors"][0]["message"], "keys.json: no such file");
+    }
+}

@@ -1,0 +1,195 @@
+//! How a command ends: a code, and a failure that knows its code.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::app::StartError;
+use crate::config::ConfigErrors;
+use crate::jwt::KeyError;
+use crate::keys::KeysError;
+
+use super::admin_client::AdminError;
+
+/// An exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Exit(u8);
+
+impl Exit {
+    /// Done.
+    pub(super) const OK: Self = Self(0);
+    /// Something went wrong.
+    pub(super) const FAILED: Self = Self(1);
+    /// The command line makes no sense.
+    pub(super) const USAGE: Self = Self(2);
+    /// A token was refused.
+    pub(super) const REFUSED: Self = Self(3);
+    /// A port is taken (`EX_UNAVAILABLE`).
+    pub(super) const UNAVAILABLE: Self = Self(69);
+    /// The configuration is wrong (`EX_CONFIG`).
+    pub(super) const CONFIG: Self = Self(78);
+
+    /// The code that a gateway ended with.
+    pub(super) const fn of_gateway(code: u8) -> Self {
+        Self(code)
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.0)
+    }
+}
+
+/// Why a command failed. `Display` is for standard error.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    /// No configuration file where one is looked for.
+    #[error(
+        "no configuration: give one with -c FILE or $PORTCULLIS_CONFIG, or write {places} (`portcullis dev` needs none)"
+    )]
+    NoConfig {
+        /// Where one was looked for.
+        places: String,
+    },
+    /// The configuration is wrong, with every place.
+    #[error("{0}")]
+    Config(#[from] ConfigErrors),
+    /// The configuration is valid, and too dangerous to run.
+    #[error("the configuration is refused: {codes}")]
+    RefusedSettings {
+        /// The codes of the settings at fault.
+        codes: String,
+    },
+    /// The keys of an issuer cannot be loaded.
+    #[error("{0}")]
+    Keys(#[from] KeysError),
+    /// A key given on the command line cannot be used.
+    #[error("{what}: {error}")]
+    Key {
+        /// Which key.
+        what: String,
+        /// What is wrong with it.
+        error: KeyError,
+    },
+    /// The options do not fit together, or a value is out of place.
+    #[error("{0}")]
+    Usage(String),
+    /// A file, or standard output, did not do as asked.
+    #[error("cannot {action} {}: {source}", path.display())]
+    File {
+        /// What was tried.
+        action: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Standard output or input failed, other than by being closed.
+    #[error("standard input or output: {0}")]
+    Stream(#[from] io::Error),
+    /// The gateway does not start.
+    #[error("{0}")]
+    Start(#[from] StartError),
+    /// The address that `dev` wants is taken.
+    #[error("{error}\n  another program listens there: choose another address with {option}")]
+    Taken {
+        /// What the system said.
+        error: StartError,
+        /// The options that change it.
+        option: &'static str,
+    },
+    /// What a configuration names cannot be loaded.
+    #[error("{0}")]
+    Build(#[from] crate::snapshot::BuildErrors),
+    /// The admin listener gave no answer, or a refusal.
+    #[error("{0}")]
+    Admin(#[from] AdminError),
+    /// The crypto library has no randomness.
+    #[error("the system has no randomness")]
+    Randomness,
+}
+
+impl Failure {
+    /// The code it ends the process with. No `_` arm: a new failure must choose here.
+    pub(super) fn exit(&self) -> Exit {
+        match self {
+            Self::NoConfig { .. }
+            | Self::Config(_)
+            | Self::RefusedSettings { .. }
+            | Self::Keys(_)
+            | Self::Build(_) => Exit::CONFIG,
+            Self::Usage(_) => Exit::USAGE,
+            Self::Start(error) | Self::Taken { error, .. } => exit_of_start(error),
+            // Also a gateway that does not answer: Docker reads 1 as "unhealthy" and knows no other code.
+            Self::Key { .. }
+            | Self::File { .. }
+            | Self::Stream(_)
+            | Self::Admin(_)
+            | Self::Randomness => Exit::FAILED,
+        }
+    }
+}
+
+fn exit_of_start(error: &StartError) -> Exit {
+    match error {
+        StartError::Config(_) => Exit::CONFIG,
+        StartError::Listen(_) => Exit::UNAVAILABLE,
+        StartError::System(_) => Exit::FAILED,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::ListenError;
+
+    #[test]
+    fn each_failure_has_the_documented_code() {
+        let taken = || {
+            StartError::Listen(ListenError {
+                address: ([127, 0, 0, 1], 8443).into(),
+                source: io::ErrorKind::AddrInUse.into(),
+            })
+        };
+        let no_config = Failure::NoConfig {
+            places: "./gateway.toml".to_owned(),
+        };
+        let rows = [
+            (no_config, 78),
+            (Failure::Config(ConfigErrors(Vec::new())), 78),
+            (Failure::Start(StartError::Config("no key".to_owned())), 78),
+            (Failure::Start(taken()), 69),
+            (
+                Failure::Taken {
+                    error: taken(),
+                    option: "--listen",
+                },
+                69,
+            ),
+            (Failure::Usage("--count 0".to_owned()), 2),
+            (Failure::Randomness, 1),
+            (
+                Failure::Start(StartError::System(io::ErrorKind::OutOfMemory.into())),
+                1,
+            ),
+        ];
+        for (failure, code) in rows {
+            assert_eq!(failure.exit(), Exit(code), "{}", failure.exit().0);
+        }
+    }
+
+    #[test]
+    fn a_taken_port_names_the_address_and_the_option() {
+        let failure = Failure::Taken {
+            error: StartError::Listen(ListenError {
+                address: ([127, 0, 0, 1], 8443).into(),
+                source: io::ErrorKind::AddrInUse.into(),
+            }),
+            option: "--listen ADDRESS",
+        };
+        let text = failure.to_string();
+        assert!(text.contains("127.0.0.1:8443"), "{text}");
+        assert!(text.contains("--listen ADDRESS"), "{text}");
+    }
+}

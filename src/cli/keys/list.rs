@@ -1,0 +1,170 @@
+//! `keys list`: which keys each issuer's tokens are checked with.
+
+use std::fmt::Write as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::json;
+
+use crate::cli::config_file::ConfigFile;
+use crate::cli::failure::{Exit, Failure};
+use crate::cli::output::{printable, write_out};
+use crate::config::{Issuer, KeySource};
+use crate::jwt::VerifyingKey;
+use crate::keys::{self, LoadedKeys};
+
+/// List the keys of each issuer, and those that are skipped
+///
+/// A key with `generate` is made if it is not there yet, as `run` would.
+#[derive(Clone, Debug, clap::Args)]
+pub(in crate::cli) struct List {
+    #[command(flatten)]
+    config: ConfigFile,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is said of one issuer.
+struct Listed {
+    issuer: String,
+    source: String,
+    keys: Vec<ListedKey>,
+    /// (kid, reason)
+    skipped: Vec<(Option<String>, String)>,
+}
+
+/// What is said of one key.
+struct ListedKey {
+    kid: Option<String>,
+    algorithms: Vec<&'static str>,
+    thumbprint: String,
+}
+
+impl List {
+    /// Lists the keys.
+    pub(super) fn execute(&self) -> Result<Exit, Failure> {
+        let config = self.config.load()?;
+        let mut all = Vec::new();
+        for issuer in &config.issuers {
+            all.push(listed(
+                issuer,
+                &keys::load(issuer, &config.state_directory)?,
+            ));
+        }
+        if self.json {
+            write_out(format_args!("{:#}\n", to_json(&all)))?;
+        } else {
+            write_out(to_text(&all))?;
+        }
+        Ok(Exit::OK)
+    }
+}
+
+fn listed(issuer: &Issuer, loaded: &LoadedKeys) -> Listed {
+    let key = |key: &VerifyingKey| ListedKey {
+        kid: key.kid().map(str::to_owned),
+        algorithms: key.algorithms().iter().map(|alg| alg.name()).collect(),
+        thumbprint: URL_SAFE_NO_PAD.encode(key.thumbprint()),
+    };
+    Listed {
+        issuer: issuer.name.to_string(),
+        source: source(&issuer.keys),
+        keys: loaded.keys.iter().map(key).collect(),
+        skipped: loaded
+            .skipped
+            .iter()
+            .map(|key| (key.kid.as_deref().map(str::to_owned), key.error.to_string()))
+            .collect(),
+    }
+}
+
+/// Where keys come from, and never what they are.
+fn source(keys: &KeySource) -> String {
+    match keys {
+        KeySource::JwksFile(path) => format!("jwks_file {}", path.display()),
+        KeySource::PemFiles(files) => {
+            let paths: Vec<String> = files.iter().map(|f| f.path.display().to_string()).collect();
+            format!("pem_files {}", paths.join(", "))
+        }
+        KeySource::Secret(_) => "secret".to_owned(),
+        KeySource::Generate(algorithm) => format!("generate {}", algorithm.name()),
+    }
+}
+
+fn to_text(all: &[Listed]) -> String {
+    let mut text = String::new();
+    for listed in all {
+        let _ = writeln!(text, "{}  ({})", listed.issuer, listed.source);
+        for key in &listed.keys {
+            let kid = key.kid.as_deref().unwrap_or("(no kid)");
+            let algorithms = key.algorithms.join(" ");
+            let _ = writeln!(text, "  {}  {algorithms}", printable(kid));
+            let _ = writeln!(text, "    thumbprint {}", key.thumbprint);
+        }
+        for (kid, reason) in &listed.skipped {
+            let kid = kid.as_deref().unwrap_or("(no kid)");
+            let _ = writeln!(text, "  skipped {}: {reason}", printable(kid));
+        }
+    }
+    text
+}
+
+fn to_json(all: &[Listed]) -> serde_json::Value {
+    all.iter()
+        .map(|listed| {
+            let keys = listed.keys.iter().map(|key| {
+                json!({
+                    "kid": key.kid, "algorithms": key.algorithms, "thumbprint": key.thumbprint,
+                })
+            });
+            let skipped = listed
+                .skipped
+                .iter()
+                .map(|(kid, reason)| json!({ "kid": kid, "reason": reason }));
+            json!({
+                "issuer": listed.issuer,
+                "source": listed.source,
+                "keys": keys.collect::<Vec<_>>(),
+                "skipped": skipped.collect::<Vec<_>>(),
+            })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::Secret;
+
+    fn example() -> Vec<Listed> {
+        vec![Listed {
+            issuer: "corp".to_owned(),
+            source: "jwks_file keys.json".to_owned(),
+            keys: vec![ListedKey {
+                kid: Some("k1".to_owned()),
+                algorithms: vec!["RS256", "PS256"],
+                thumbprint: "tp".to_owned(),
+            }],
+            skipped: vec![(None, "RSA key of 1024 bits".to_owned())],
+        }]
+    }
+
+    #[test]
+    fn keys_and_skipped_keys_are_listed() {
+        assert_eq!(
+            to_text(&example()),
+            "corp  (jwks_file keys.json)\n  k1  RS256 PS256\n    thumbprint tp\n  \
+             skipped (no kid): RSA key of 1024 bits\n"
+        );
+        let json = to_json(&example());
+        assert_eq!(json[0]["keys"][0]["algorithms"][1], "PS256");
+        assert_eq!(json[0]["skipped"][0]["reason"], "RSA key of 1024 bits");
+    }
+
+    #[test]
+    fn a_secret_is_not_part_of_its_source() {
+        let shown = source(&KeySource::Secret(Secret::new(b"hunter2".to_vec())));
+        assert_eq!(shown, "secret");
+    }
+}

@@ -1,0 +1,44 @@
+//! `run`: serve.
+
+use crate::app::{Gateway, Options};
+use crate::clock::Clock;
+use crate::config::{self, Environment};
+use crate::reload::Source;
+use crate::telemetry;
+
+use super::check::{refused_codes, render_warning};
+use super::config_file::ConfigFile;
+use super::failure::{Exit, Failure};
+use super::output::{Colour, write_err};
+
+/// Serve until TERM or INT. HUP reloads.
+#[derive(Debug, Default, clap::Args)]
+pub(super) struct Run {
+    #[command(flatten)]
+    config: ConfigFile,
+}
+
+impl Run {
+    /// Starts the gateway, and serves.
+    pub(super) fn execute(&self) -> Result<Exit, Failure> {
+        let environment = Environment::of_process();
+        let file = self.config.find(&environment)?;
+        let config = config::load(&file, &environment)?;
+        let warnings = config::warnings(&config);
+        let colour = Colour::of_stderr();
+        for warning in &warnings {
+            write_err(render_warning(warning, colour).trim_end());
+        }
+        // What `check` refuses must not run because nobody called `check`.
+        if let Some(codes) = refused_codes(&warnings, false) {
+            return Err(Failure::RefusedSettings { codes });
+        }
+        telemetry::start(config.log.format);
+        let gateway = Gateway::start(Options {
+            source: Source::File(file, environment),
+            clock: Clock::System,
+            access_log: None,
+        })?;
+        Ok(Exit::of_gateway(gateway.run()))
+    }
+}
