@@ -28,8 +28,11 @@ const MOST_ANSWER_BYTES: usize = 16 * 1024 * 1024;
 pub(super) struct AdminOptions {
     #[command(flatten)]
     config: ConfigFile,
-    /// Admin listener, such as http://127.0.0.1:8081 [default: that of the configuration]
-    #[arg(long, value_name = "URL")]
+    #[arg(
+        long,
+        value_name = "URL",
+        help = "Admin listener, such as http://127.0.0.1:8081 [default: that of the configuration]"
+    )]
     admin: Option<String>,
     /// File with the admin token [default: that of the configuration]
     #[arg(long, value_name = "FILE")]

@@ -12,8 +12,12 @@ const PLACES: [&str; 2] = ["./gateway.toml", "/etc/portcullis/gateway.toml"];
 /// The option that names the configuration.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct ConfigFile {
-    /// Configuration file [default: $PORTCULLIS_CONFIG, ./gateway.toml, /etc/portcullis/gateway.toml]
-    #[arg(short = 'c', long = "config", value_name = "FILE")]
+    #[arg(
+        short = 'c',
+        long = "config",
+        value_name = "FILE",
+        help = "Configuration file [default: $PORTCULLIS_CONFIG, ./gateway.toml, /etc/portcullis/gateway.toml]"
+    )]
     file: Option<PathBuf>,
 }
 

@@ -1,6 +1,6 @@
 //! Standard output and error: a closed pipe is no failure, colour only where someone sees it.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::io::{self, IsTerminal, Write};
 
 /// Writes to standard output. A reader that has seen enough (`| head -1`) closed the pipe: that is success.
@@ -84,7 +84,7 @@ pub(super) fn printable(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
         if character != '\n' && (character.is_control() || turns_direction(character)) {
-            safe.push_str(&format!("\\u{:04x}", u32::from(character)));
+            let _ = write!(safe, "\\u{:04x}", u32::from(character));
         } else {
             safe.push(character);
         }

@@ -34,8 +34,12 @@ const TOKEN_SECONDS: i64 = 3600;
 /// Nothing of it is for production. Without --state everything that was made is removed at the end.
 #[derive(Clone, Debug, clap::Args)]
 pub(in crate::cli) struct Dev {
-    /// An application to put the gateway before, such as http://localhost:3000 [default: an echo in this process]
-    #[arg(long, value_name = "URL", value_parser = upstream_argument)]
+    #[arg(
+        long,
+        value_name = "URL",
+        value_parser = upstream_argument,
+        help = "An application to put the gateway before, such as http://localhost:3000 [default: an echo in this process]"
+    )]
     upstream: Option<String>,
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8443")]

@@ -21,16 +21,12 @@ impl StateDirectory {
     /// # Errors
     /// When it cannot be made.
     pub(super) fn new(named: Option<&Path>) -> Result<Self, Failure> {
-        let (path, temporary) = match named {
+        let temporary = named.is_none();
+        let path = if let Some(path) = named {
             // Absolute, because the configuration's paths are relative to it.
-            Some(path) => (
-                std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
-                false,
-            ),
-            None => {
-                let name = format!("portcullis-dev-{}", random_jti()?);
-                (std::env::temp_dir().join(name), true)
-            }
+            std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+        } else {
+            std::env::temp_dir().join(format!("portcullis-dev-{}", random_jti()?))
         };
         make(&path, temporary).map_err(|source| Failure::File {
             action: "make",

@@ -30,7 +30,7 @@ keys = { generate = "EdDSA" }        # made once, for trying out; yours: { jwks_
 
 [[routes]]
 name = "app"
-path = "/"                           # no other path is served, and this one wants a token
+path = "/"                           # the longest path wins; without `auth` a route wants a token
 upstream = "app"
 
 [claim_headers]                      # what the application gets; no client can send these

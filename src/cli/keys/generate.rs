@@ -19,8 +19,7 @@ use crate::secret::Secret;
 /// For HS256, HS384 and HS512 one file with a secret. Files that are there are never overwritten.
 #[derive(Clone, Debug, clap::Args)]
 pub(in crate::cli) struct Generate {
-    /// Signature algorithm [default: EdDSA]
-    #[arg(long, value_name = "ALG", value_parser = algorithm_argument)]
+    #[arg(long, value_name = "ALG", help = "Signature algorithm [default: EdDSA]", value_parser = algorithm_argument)]
     alg: Option<Algorithm>,
     /// Directory for the files
     #[arg(long, value_name = "DIR", default_value = ".")]

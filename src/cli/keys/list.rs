@@ -10,7 +10,7 @@ use crate::cli::config_file::ConfigFile;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::output::{printable, write_out};
 use crate::config::{Issuer, KeySource};
-use crate::jwt::VerifyingKey;
+use crate::jwt::{Algorithm, VerifyingKey};
 use crate::keys::{self, LoadedKeys};
 
 /// List the keys of each issuer, and those that are skipped
@@ -64,7 +64,7 @@ impl List {
 fn listed(issuer: &Issuer, loaded: &LoadedKeys) -> Listed {
     let key = |key: &VerifyingKey| ListedKey {
         kid: key.kid().map(str::to_owned),
-        algorithms: key.algorithms().iter().map(|alg| alg.name()).collect(),
+        algorithms: key.algorithms().iter().map(Algorithm::name).collect(),
         thumbprint: URL_SAFE_NO_PAD.encode(key.thumbprint()),
     };
     Listed {

@@ -23,7 +23,7 @@ use crate::keys;
 /// More than any gateway takes; a file given by mistake is not read to its end.
 const MOST_BYTES: u64 = 1024 * 1024;
 
-/// Claims that are moments (RFC 7519 §4.1, OpenID Connect Core §2).
+/// Claims that are moments (RFC 7519 §4.1, `OpenID` Connect Core §2).
 const MOMENTS: [(&str, &str, &str); 5] = [
     ("exp", "expires", "expired"),
     ("nbf", "valid from", "valid since"),
@@ -185,7 +185,7 @@ fn render_moments(claims: &Value, now: UnixTime) -> String {
     text
 }
 
-/// A NumericDate in whole seconds; a fraction counts up, as it does where tokens are checked.
+/// A `NumericDate` in whole seconds; a fraction counts up, as it does where tokens are checked.
 fn whole_seconds(value: &Value) -> Option<UnixTime> {
     let seconds = value.as_i64().or_else(|| {
         let ceiled = value.as_f64()?.ceil();

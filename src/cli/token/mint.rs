@@ -20,7 +20,7 @@ use crate::jwt::{Algorithm, AudienceMatch, SigningKey};
 use super::signer::{Source, choose_issuer, signing_key};
 
 /// How long a token lives unless told otherwise: long enough to try things out, too short to be worth keeping.
-const LIFETIME: Duration = Duration::from_secs(3600);
+const LIFETIME: Duration = Duration::from_hours(1);
 
 /// A run that takes longer than this shows its progress: 1 s.
 const SHOW_PROGRESS_AFTER: Duration = Duration::from_secs(1);
