@@ -1,10 +1,11 @@
 //! `check`: every error at once, and dangerous settings by code. It writes nothing: keys and certificates that `run`
 //! would make are not made here.
 
-use std::fmt::Write as _;
-use std::sync::Arc;
+use std::fmt::{self, Write as _};
 
-use crate::config::{self, Certificates, Config, ConfigError, Environment, KeySource, Warning};
+use crate::config::{
+    self, Certificates, Config, ConfigError, Environment, KeySource, Place, Warning,
+};
 use crate::jwt::SkippedKey;
 use crate::metrics::Metrics;
 use crate::upstream::Upstream;
@@ -40,8 +41,6 @@ enum Format {
 #[derive(Debug, Default)]
 struct Findings {
     errors: Vec<ConfigError>,
-    /// Of files that the configuration names: they have no place in it.
-    files: Vec<String>,
     warnings: Vec<Warning>,
     skipped: Vec<String>,
 }
@@ -96,28 +95,23 @@ fn inspect(config: &Config) -> Findings {
                     .iter()
                     .map(|key| render_skipped(&issuer.name, key)),
             ),
-            Err(error) => found
-                .files
-                .push(format!("issuer {:?}: {error}", &*issuer.name)),
+            Err(error) => found.file_error(&issuer.place, &error),
         }
     }
     if let Some(Certificates::Files(pairs)) = &config.server.tls {
-        match rustls::crypto::aws_lc_rs::Ticketer::new() {
-            Ok(tickets) => {
-                if let Err(error) = net::build_server_tls(pairs, tickets) {
-                    found.files.push(error.to_string());
-                }
-            }
-            Err(error) => found.files.push(format!("session tickets: {error}")),
+        let loaded = rustls::crypto::aws_lc_rs::Ticketer::new()
+            .map_err(|error| error.to_string())
+            .and_then(|tickets| {
+                net::build_server_tls(pairs, tickets).map_err(|error| error.to_string())
+            });
+        if let Err(problem) = loaded {
+            found.file_error(&Place::default(), &problem);
         }
     }
     let metrics = Metrics::new(1, &[]);
     for upstream in config.upstreams.iter().filter(|u| u.ca.is_some()) {
-        let made = Upstream::new(upstream.clone(), metrics.upstream(&upstream.name));
-        if let Err(error) = made.map(|upstream: Arc<Upstream>| drop(upstream)) {
-            found
-                .files
-                .push(format!("upstream {:?}: {error}", &*upstream.name));
+        if let Err(error) = Upstream::new(upstream.clone(), metrics.upstream(&upstream.name)) {
+            found.file_error(&upstream.place, &error);
         }
     }
     found
@@ -162,12 +156,18 @@ pub(super) fn render_warning(warning: &Warning, colour: Colour) -> String {
 }
 
 impl Findings {
+    /// An error of a file that the configuration names at `place`.
+    fn file_error(&mut self, place: &Place, problem: &impl fmt::Display) {
+        self.errors.push(ConfigError {
+            place: place.clone(),
+            message: problem.to_string(),
+            hint: None,
+        });
+    }
+
     fn is_good(&self, deny_warnings: bool) -> bool {
         let denied = deny_warnings && !self.skipped.is_empty();
-        self.errors.is_empty()
-            && self.files.is_empty()
-            && !denied
-            && refused_codes(&self.warnings, deny_warnings).is_none()
+        self.errors.is_empty() && !denied && refused_codes(&self.warnings, deny_warnings).is_none()
     }
 
     fn to_text(&self, colour: Colour) -> String {
@@ -175,10 +175,6 @@ impl Findings {
         if !self.errors.is_empty() {
             let errors = config::ConfigErrors(self.errors.clone());
             let _ = writeln!(text, "{}", errors.to_string().trim_end());
-        }
-        for problem in &self.files {
-            let label = colour.paint(Paint::Error, "error");
-            let _ = writeln!(text, "{label}: {problem}");
         }
         for warning in &self.warnings {
             text.push_str(&render_warning(warning, colour));
@@ -203,10 +199,6 @@ impl Findings {
                 "place": place(&error.place), "message": error.message, "hint": error.hint,
             })
         });
-        let files = self
-            .files
-            .iter()
-            .map(|problem| serde_json::json!({ "place": null, "message": problem, "hint": null }));
         let warnings = self.warnings.iter().map(|warning| {
             serde_json::json!({
                 "code": warning.code, "refused": warning.refused,
@@ -220,7 +212,7 @@ impl Findings {
         });
         serde_json::json!({
             "ok": self.is_good(false),
-            "errors": errors.chain(files).collect::<Vec<_>>(),
+            "errors": errors.collect::<Vec<_>>(),
             "warnings": warnings.chain(skipped).collect::<Vec<_>>(),
         })
     }
@@ -229,7 +221,6 @@ impl Findings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Place;
 
     fn warning(code: &'static str, refused: bool) -> Warning {
         Warning {
@@ -281,10 +272,8 @@ mod tests {
         };
         assert!(skipped.is_good(false));
         assert!(!skipped.is_good(true));
-        let broken = Findings {
-            files: vec!["keys.json: no such file".to_owned()],
-            ..Findings::default()
-        };
+        let mut broken = Findings::default();
+        broken.file_error(&Place::default(), &"keys.json: no such file");
         assert!(!broken.is_good(false));
         let json = broken.to_json();
         assert_eq!(json["ok"], false);

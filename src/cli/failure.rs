@@ -99,9 +99,6 @@ pub(super) enum Failure {
         /// The options that change it.
         option: &'static str,
     },
-    /// What a configuration names cannot be loaded.
-    #[error("{0}")]
-    Build(#[from] crate::snapshot::BuildErrors),
     /// The admin listener gave no answer, or a refusal.
     #[error("{0}")]
     Admin(#[from] AdminError),
@@ -117,8 +114,7 @@ impl Failure {
             Self::NoConfig { .. }
             | Self::Config(_)
             | Self::RefusedSettings { .. }
-            | Self::Keys(_)
-            | Self::Build(_) => Exit::CONFIG,
+            | Self::Keys(_) => Exit::CONFIG,
             Self::Usage(_) => Exit::USAGE,
             Self::Start(error) | Self::Taken { error, .. } => exit_of_start(error),
             // Also a gateway that does not answer: Docker reads 1 as "unhealthy" and knows no other code.
@@ -158,7 +154,6 @@ mod tests {
         let rows = [
             (no_config, 78),
             (Failure::Config(ConfigErrors(Vec::new())), 78),
-            (Failure::Start(StartError::Config("no key".to_owned())), 78),
             (Failure::Start(taken()), 69),
             (
                 Failure::Taken {
