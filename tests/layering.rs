@@ -113,6 +113,30 @@ fn every_module_has_a_layer() {
 }
 
 #[test]
+fn every_invariant_of_the_architecture_names_a_test_that_exists() {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(manifest.join("docs/architecture.md")).unwrap();
+    let mut code = String::new();
+    for directory in [root(), manifest.join("tests")] {
+        for (_, text) in rust_files(&directory) {
+            code.push_str(&text);
+        }
+    }
+    let invariants: Vec<&str> = text.split("**Invariant:**").skip(1).collect();
+    assert!(invariants.len() > 10, "{}", invariants.len());
+    for invariant in invariants {
+        let invariant = invariant.split("\n\n").next().unwrap();
+        let (_, holders) = invariant
+            .split_once("Held by ")
+            .unwrap_or_else(|| panic!("nobody holds: {invariant}"));
+        // Between backticks is every second piece.
+        for name in holders.split('`').skip(1).step_by(2) {
+            assert!(code.contains(&format!("fn {name}(")), "{name} is no test");
+        }
+    }
+}
+
+#[test]
 fn the_checker_finds_what_is_planted() {
     let found = |file: &str, text: &str| imports_upwards(Path::new(file), text);
     // (file, text, how many problems)
@@ -200,23 +224,28 @@ fn root() -> PathBuf {
 
 /// Every source file, by its path below `src`.
 fn sources() -> Vec<(PathBuf, String)> {
-    let mut sources = Vec::new();
-    let mut directories = vec![root()];
+    let sources = rust_files(&root());
+    assert!(sources.len() > 50, "only {} files in src", sources.len());
+    sources
+}
+
+fn rust_files(root: &Path) -> Vec<(PathBuf, String)> {
+    let mut files = Vec::new();
+    let mut directories = vec![root.to_owned()];
     while let Some(directory) = directories.pop() {
-        for entry in std::fs::read_dir(directory).expect("src is there") {
-            let path = entry.expect("src can be listed").path();
+        for entry in std::fs::read_dir(directory).expect("the directory is there") {
+            let path = entry.expect("it can be listed").path();
             if path.is_dir() {
                 directories.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = std::fs::read_to_string(&path).expect("sources are UTF-8");
-                let below = path.strip_prefix(root()).expect("it was found there");
-                sources.push((below.to_owned(), text));
+                let below = path.strip_prefix(root).expect("it was found there");
+                files.push((below.to_owned(), text));
             }
         }
     }
-    assert!(sources.len() > 50, "only {} files in src", sources.len());
-    sources.sort();
-    sources
+    files.sort();
+    files
 }
 
 /// What a file of `src` imports from its own layer or a higher one.
