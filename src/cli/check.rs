@@ -139,10 +139,10 @@ pub(super) fn refused_codes(warnings: &[Warning], deny_all: bool) -> Option<Stri
     (!codes.is_empty()).then(|| codes.join(", "))
 }
 
-/// `warning[code]: file:line:column: message`, or `refused[code]`.
+/// `file:line:column: warning[code]: message`, in the form that errors have; `error[code]` where `run` refuses it.
 pub(super) fn render_warning(warning: &Warning, colour: Colour) -> String {
     let (paint, word) = if warning.refused {
-        (Paint::Error, "refused")
+        (Paint::Error, "error")
     } else {
         (Paint::Warning, "warning")
     };
@@ -150,7 +150,7 @@ pub(super) fn render_warning(warning: &Warning, colour: Colour) -> String {
     let place = &warning.place;
     let file = place.file.display();
     format!(
-        "{label}: {file}:{}:{}: {}\n",
+        "{file}:{}:{}: {label}: {}\n",
         place.line, place.column, warning.message
     )
 }
@@ -187,7 +187,7 @@ impl Findings {
     }
 
     fn to_json(&self) -> serde_json::Value {
-        let place = |place: &config::Place| {
+        let place = |place: &Place| {
             serde_json::json!({
                 "file": place.file.display().to_string(),
                 "line": place.line,
@@ -240,7 +240,7 @@ mod tests {
     fn a_warning_shows_its_code_and_place() {
         assert_eq!(
             render_warning(&warning("leeway-over-2m", false), Colour::OFF),
-            "warning[leeway-over-2m]: gateway.toml:3:1: clocks are rarely that wrong\n"
+            "gateway.toml:3:1: warning[leeway-over-2m]: clocks are rarely that wrong\n"
         );
     }
 

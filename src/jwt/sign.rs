@@ -130,6 +130,13 @@ impl SigningKey {
         &self.kid
     }
 
+    /// The same key under another kid: the one that its verifiers know it by.
+    #[must_use]
+    pub fn with_kid(mut self, kid: &str) -> Self {
+        self.kid = kid.into();
+        self
+    }
+
     /// The public half as a JWK with `kid`, `alg` and `use` (an object); `None` for HMAC.
     #[must_use]
     pub fn public_jwk(&self) -> Option<serde_json::Value> {
@@ -318,6 +325,19 @@ mod tests {
             );
             assert_eq!(verifying.algorithms(), AlgorithmSet::from_iter([algorithm]));
         }
+    }
+
+    #[test]
+    fn a_key_signs_under_the_kid_that_it_was_given() {
+        let key = SigningKey::generate(Algorithm::EdDsa)
+            .unwrap()
+            .with_kid("k1");
+        let token = key.sign("JWT", &serde_json::json!({})).unwrap();
+        let (header, _) = token.split_once('.').unwrap();
+        let header = super::super::JoseHeader::parse(header.as_bytes()).unwrap();
+        assert_eq!(header.kid.as_deref(), Some("k1"));
+        assert_eq!(key.public_jwk().unwrap()["kid"], "k1");
+        assert_eq!(key.verifying_key().unwrap().kid(), Some("k1"));
     }
 
     #[test]

@@ -50,22 +50,23 @@ impl Generate {
             what: algorithm.name().to_owned(),
             error,
         })?;
-        let kid = self.kid.as_deref().unwrap_or_else(|| key.kid());
+        let key = match &self.kid {
+            Some(kid) => key.with_kid(kid),
+            None => key,
+        };
+        let kid = key.kid();
         let private = self.out.join(format!("{kid}.private.pem"));
         let public = self.out.join(format!("{kid}.jwks.json"));
-        let Some(mut jwk) = key.public_jwk() else {
+        let Some(jwk) = key.public_jwk() else {
             return Err(Failure::Usage(format!(
                 "{} has no public key",
                 algorithm.name()
             )));
         };
-        if let Some(members) = jwk.as_object_mut() {
-            members.insert("kid".to_owned(), kid.into());
-        }
         let set = format!("{:#}\n", serde_json::json!({ "keys": [jwk] }));
         write_pair((&private, key.to_pem().expose()), (&public, set.as_bytes()))?;
         write_out(format_args!(
-            "private key  {}  (keep it with the issuer)\n\
+            "private key  {}  (stays with the issuer; token mint --key {0} --kid {kid})\n\
              public keys  {}\n\
              gateway.toml keys = {{ jwks_file = {} }}\n",
             private.display(),

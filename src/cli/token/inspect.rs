@@ -17,6 +17,7 @@ use crate::cli::output::{Colour, Paint, printable, write_err, write_out};
 use crate::cli::times::distance;
 use crate::clock::{Clock, UnixTime};
 use crate::config::Config;
+use crate::gate::Rejection;
 use crate::jwt::{self, TokenError};
 use crate::keys;
 
@@ -160,7 +161,9 @@ fn render(token: &str, verdict: &Verdict, now: UnixTime, colour: Colour) -> Stri
             format!("{word} for issuer {issuer:?}; a route may still want scopes and claims")
         }
         Verdict::Refused(error) => {
-            format!("{}: {error}", colour.paint(Paint::Error, "refused"))
+            let reason = Rejection::from(error.clone()).reason;
+            let word = colour.paint(Paint::Error, &format!("refused: {reason}"));
+            format!("{word}: {error}")
         }
     };
     let _ = writeln!(text, "{}\n  {said}", title("verdict"));
@@ -244,7 +247,7 @@ mod tests {
         let refused = Verdict::Refused(TokenError::BadSignature);
         let shown = render(&token, &refused, UnixTime::default(), Colour::OFF);
         assert!(
-            shown.ends_with("verdict\n  refused: bad signature\n"),
+            shown.ends_with("verdict\n  refused: bad_signature: bad signature\n"),
             "{shown}"
         );
     }

@@ -63,6 +63,9 @@ pub(in crate::cli) struct Mint {
     /// HMAC secret; one line feed at its end is not part of it
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
+    /// `kid` of the JOSE header [default: the key's RFC 7638 thumbprint]
+    #[arg(long, value_name = "KID")]
+    kid: Option<String>,
     /// `typ` of the JOSE header
     #[arg(long, value_name = "TYPE", default_value = "at+jwt")]
     typ: String,
@@ -100,6 +103,10 @@ impl Mint {
             None => None,
         };
         let key = signing_key(source, self.alg, from)?;
+        let key = match &self.kid {
+            Some(kid) => key.with_kid(kid),
+            None => key,
+        };
         let issuer = from.map(|(_, issuer)| issuer);
         let now = Clock::System.now();
         let subject = |n: u64| self.sub.replace("{n}", &n.to_string());

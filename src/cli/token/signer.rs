@@ -191,4 +191,33 @@ mod tests {
         };
         assert!(failure.to_string().contains("--key FILE"), "{failure}");
     }
+
+    #[test]
+    fn a_private_key_without_alg_is_tried_for_the_customary_ones() {
+        let directory = tempfile::tempdir().unwrap();
+        for algorithm in [Algorithm::EdDsa, Algorithm::Es512, Algorithm::Rs256] {
+            let key = SigningKey::generate(algorithm).unwrap();
+            let file = directory.path().join(algorithm.name());
+            std::fs::write(&file, key.to_pem().expose()).unwrap();
+            let read = signing_key(Source::PrivateKey(&file), None, None).unwrap();
+            assert_eq!((read.algorithm(), read.kid()), (algorithm, key.kid()));
+            let wrong = signing_key(Source::PrivateKey(&file), Some(Algorithm::Es256), None);
+            assert!(wrong.is_err(), "{}", algorithm.name());
+        }
+    }
+
+    #[test]
+    fn a_secret_file_signs_and_a_short_one_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("secret");
+        std::fs::write(&file, "x".repeat(32) + "\n").unwrap();
+        let key = signing_key(Source::SecretFile(&file), None, None).unwrap();
+        assert_eq!(key.algorithm(), Algorithm::Hs256);
+        // Its line feed does not count: 32 bytes are too few for HS384.
+        let short = signing_key(Source::SecretFile(&file), Some(Algorithm::Hs384), None);
+        let Err(failure) = short else {
+            panic!("32 bytes are too few");
+        };
+        assert!(failure.to_string().contains("32 bytes"), "{failure}");
+    }
 }
