@@ -334,7 +334,7 @@ mod tests {
             .with_kid("k1");
         let token = key.sign("JWT", &serde_json::json!({})).unwrap();
         let (header, _) = token.split_once('.').unwrap();
-        let header = super::super::JoseHeader::parse(header.as_bytes()).unwrap();
+        let header = JoseHeader::parse(header.as_bytes()).unwrap();
         assert_eq!(header.kid.as_deref(), Some("k1"));
         assert_eq!(key.public_jwk().unwrap()["kid"], "k1");
         assert_eq!(key.verifying_key().unwrap().kid(), Some("k1"));
