@@ -1,10 +1,22 @@
 //! The servers behind: their addresses, which of them to take, and each worker's connections to them.
+//!
+//! [`Upstream`] is shared by all threads and outlives snapshots; [`Pools`] belongs to one worker and is not `Send`.
 
+mod address;
 mod balance;
 mod connect;
+mod outgoing;
 mod pool;
 mod resolve;
+mod sent;
 
-pub use balance::{Address, InFlight, Upstream, UpstreamError};
-pub use pool::{Pools, SendError, Sent};
+#[cfg(test)]
+mod test_servers;
+#[cfg(test)]
+mod tests;
+
+pub use address::{Address, InFlight};
+pub use balance::{Upstream, UpstreamError};
+pub use pool::{Pools, SendError};
 pub use resolve::refresh_addresses;
+pub use sent::{Sent, SentBody};

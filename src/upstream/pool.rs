@@ -1,28 +1,38 @@
 //! One worker's connections to the upstreams: taken last in, first out; not `Send`, no lock.
 
-use std::rc::Rc;
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, VecDeque};
+use std::future::{Future, poll_fn};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::pin::pin;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
+use std::time::Instant;
 
-use http::{Request, Response};
+use http::{Request, Response, Version};
 use http_body::Body;
 use hyper::body::{Bytes, Incoming};
+use hyper::client::conn::http1::SendRequest;
 
 use crate::metrics::WorkerId;
-use crate::net::Deadlines;
+use crate::net::{Deadlines, Expired};
 
-use super::{InFlight, Upstream};
+use super::balance::Random;
+use super::connect::connect;
+use super::outgoing::Outgoing;
+use super::resolve::first_addresses;
+use super::sent::Reusable;
+use super::{Address, InFlight, Sent, SentBody, Upstream};
 
 /// All pools of one worker. `B` is the body that requests have.
 pub struct Pools<B> {
-    _body: std::marker::PhantomData<B>,
-}
-
-/// An answer's head, and what keeps counting until its body has ended.
-pub struct Sent {
-    /// The response. Its body is polled by the caller; the connection goes back to the pool by itself.
-    pub response: Response<Incoming>,
-    /// Dropped when the response body has ended.
-    pub in_flight: InFlight,
+    worker: WorkerId,
+    deadlines: Deadlines,
+    random: RefCell<Random>,
+    /// Idle connections by [`Address::id`], the most recently used one last.
+    idle: RefCell<HashMap<u64, VecDeque<Rc<Connection<B>>>, foldhash::fast::RandomState>>,
 }
 
 /// Why there is no answer.
@@ -45,33 +55,341 @@ pub enum SendError {
     ResponseTimeout,
 }
 
+/// One connection, made once and used for many requests, one at a time.
+struct Connection<B> {
+    sender: RefCell<SendRequest<Outgoing<B>>>,
+    /// Set when bytes come.
+    heard: Arc<AtomicBool>,
+    upstream: Arc<Upstream>,
+    address: u64,
+    idle_since: Cell<Instant>,
+    pools: Weak<Pools<B>>,
+}
+
+/// A connection taken for a request.
+struct Lease<B> {
+    connection: Rc<Connection<B>>,
+    in_flight: InFlight,
+    /// Whether it has carried a request before.
+    reused: bool,
+}
+
+/// What a try ended with, instead of a response.
+enum Failure<B> {
+    Timeout,
+    Broken {
+        error: hyper::Error,
+        /// The request, if no byte of it was written.
+        unsent: Option<Request<Outgoing<B>>>,
+    },
+}
+
 impl<B> Pools<B>
 where
-    B: Body<Data = Bytes> + 'static,
+    B: Body<Data = Bytes> + Default + Unpin + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     /// Empty pools of a worker.
     #[must_use]
-    pub fn new(_worker: WorkerId, _deadlines: Deadlines) -> Rc<Self> {
-        todo!("upstream helper")
+    pub fn new(worker: WorkerId, deadlines: Deadlines) -> Rc<Self> {
+        // The only randomness that is asked of the system.
+        let seed = RandomState::new().build_hasher().finish();
+        Rc::new(Self {
+            worker,
+            deadlines,
+            random: RefCell::new(Random::new(seed)),
+            idle: RefCell::default(),
+        })
     }
 
     /// Sends a request (origin form, Host set) and waits for the head of the answer. `replayable` is a bodiless GET,
     /// HEAD or OPTIONS: then a reused connection that closes before a byte of the answer is tried once more on a new one.
     ///
+    /// Dropping the future before its end closes the connection. It runs inside a `LocalRuntime` or `LocalSet`.
+    ///
     /// # Errors
     /// As [`SendError`] says.
     pub async fn send(
         self: &Rc<Self>,
-        _upstream: &Arc<Upstream>,
-        _request: Request<B>,
-        _replayable: bool,
+        upstream: &Arc<Upstream>,
+        mut request: Request<B>,
+        replayable: bool,
     ) -> Result<Sent, SendError> {
-        todo!("upstream helper")
+        let began = Instant::now();
+        upstream.note_use();
+        // Each hop has its own version (RFC 9110 §6.2).
+        *request.version_mut() = Version::HTTP_11;
+        let first = self.choose(upstream, &[]);
+        let lease = match first.map(|first| self.lease_idle(first)) {
+            Some(Ok(lease)) => lease,
+            Some(Err(first)) => Box::pin(self.lease_new(upstream, Some(first), true)).await?,
+            None => Box::pin(self.lease_new(upstream, None, true)).await?,
+        };
+        let limit = upstream.config.response_timeout;
+        let spare = (replayable && lease.reused).then(|| copy_of_head(&request));
+        let request = request.map(|body| Outgoing::new(body, &self.deadlines, limit));
+        let outcome = match self.exchange(&lease, request).await {
+            Err(Failure::Broken { error, unsent }) => {
+                let spare = spare.filter(|_| !lease.connection.heard.load(Ordering::Relaxed));
+                let again = unsent.or_else(|| {
+                    Some(spare?.map(|body| Outgoing::new(body, &self.deadlines, limit)))
+                });
+                match again {
+                    None => Err(Failure::Broken {
+                        error,
+                        unsent: None,
+                    }),
+                    Some(request) => {
+                        return Box::pin(self.retry(upstream, lease, request, began)).await;
+                    }
+                }
+            }
+            other => other,
+        };
+        self.finish(lease, outcome, began)
     }
 
     /// Closes connections that were idle too long, and all of upstreams that `keep` does not name. Called each second.
-    pub fn sweep(&self, _keep: &dyn Fn(u64) -> bool) {
-        todo!("upstream helper")
+    pub fn sweep(&self, keep: &dyn Fn(u64) -> bool) {
+        let now = self.deadlines.now();
+        self.idle.borrow_mut().retain(|_, idle| {
+            idle.retain(|one| {
+                keep(one.upstream.id) && !one.is_overdue(now) && !one.sender.borrow().is_closed()
+            });
+            !idle.is_empty()
+        });
     }
+
+    /// The second and last try, on a new connection: to the same address if it lets us.
+    async fn retry(
+        self: &Rc<Self>,
+        upstream: &Arc<Upstream>,
+        failed: Lease<B>,
+        request: Request<Outgoing<B>>,
+        began: Instant,
+    ) -> Result<Sent, SendError> {
+        upstream.metrics.retried(self.worker);
+        let first = failed.in_flight;
+        drop(failed.connection);
+        let lease = self.lease_new(upstream, Some(first), false).await?;
+        let outcome = self.exchange(&lease, request).await;
+        self.finish(lease, outcome, began)
+    }
+
+    fn finish(
+        &self,
+        lease: Lease<B>,
+        outcome: Result<Response<Incoming>, Failure<B>>,
+        began: Instant,
+    ) -> Result<Sent, SendError> {
+        let response = outcome.map_err(|failure| match failure {
+            Failure::Timeout => SendError::ResponseTimeout,
+            Failure::Broken { error, unsent: _ } => SendError::Broken(error),
+        })?;
+        let metrics = &lease.connection.upstream.metrics;
+        metrics.answered(self.worker, began.elapsed());
+        Ok(Sent {
+            response: SentBody::attach(response, lease.connection, lease.in_flight),
+        })
+    }
+
+    /// One try on one connection.
+    async fn exchange(
+        &self,
+        lease: &Lease<B>,
+        request: Request<Outgoing<B>>,
+    ) -> Result<Response<Incoming>, Failure<B>> {
+        let connection = &lease.connection;
+        connection.heard.store(false, Ordering::Relaxed);
+        let pace = request.body().pace();
+        let answer = connection.sender.borrow_mut().try_send_request(request);
+        let answered = match pace {
+            None => {
+                let limit = connection.upstream.config.response_timeout;
+                self.deadlines.within(limit, answer).await.ok()
+            }
+            Some(pace) => {
+                let mut answer = pin!(answer);
+                poll_fn(|cx| match answer.as_mut().poll(cx) {
+                    Poll::Ready(answer) => Poll::Ready(Some(answer)),
+                    Poll::Pending => pace.poll_expired(cx).map(|()| None),
+                })
+                .await
+            }
+        };
+        match answered {
+            None => Err(Failure::Timeout),
+            Some(Ok(response)) => Ok(response),
+            Some(Err(mut error)) => Err(Failure::Broken {
+                unsent: error.take_message(),
+                error: error.into_error(),
+            }),
+        }
+    }
+
+    fn choose(&self, upstream: &Upstream, tried: &[Arc<Address>]) -> Option<InFlight> {
+        upstream.choose(self.deadlines.now(), &mut self.random.borrow_mut(), tried)
+    }
+
+    /// An idle connection to the address that was chosen, or the choice back.
+    fn lease_idle(&self, in_flight: InFlight) -> Result<Lease<B>, InFlight> {
+        match self.idle_to(in_flight.address()) {
+            None => Err(in_flight),
+            Some(connection) => Ok(Lease {
+                connection,
+                in_flight,
+                reused: true,
+            }),
+        }
+    }
+
+    /// A connection to `first`, and if it fails to another address, within `connect_timeout` altogether. Without
+    /// `first` the names have not been resolved yet. `reuse`: an idle connection to another address will do.
+    async fn lease_new(
+        self: &Rc<Self>,
+        upstream: &Arc<Upstream>,
+        first: Option<InFlight>,
+        reuse: bool,
+    ) -> Result<Lease<B>, SendError> {
+        let started = self.deadlines.now();
+        let limit = upstream.config.connect_timeout;
+        let mut next = match first {
+            Some(first) => first,
+            None => self.first_choice(upstream).await?,
+        };
+        let mut tried = Vec::new();
+        loop {
+            let address = Arc::clone(next.address());
+            tried.push(Arc::clone(&address));
+            let left = limit.saturating_sub(self.deadlines.now() - started);
+            // A host that swallows packets must leave time for the others.
+            let last = tried.len() >= upstream.present.load().len();
+            let share = if last { left } else { left / 2 };
+            let attempt = connect(upstream, &address);
+            let error = match self.deadlines.within(share, attempt).await {
+                Ok(Ok((sender, heard))) => {
+                    address.connected();
+                    upstream.metrics.connected(self.worker);
+                    return Ok(self.lease(upstream, sender, heard, next));
+                }
+                Ok(Err(error)) => SendError::Connect(error),
+                Err(Expired) => SendError::ConnectTimeout,
+            };
+            tracing::debug!(upstream = %upstream.config.name, address = %address.socket, %error, "connect failed");
+            address.failed(self.deadlines.now());
+            upstream.metrics.connect_failed(self.worker);
+            upstream.note_doubt();
+            if self.deadlines.now() - started >= limit {
+                return Err(error);
+            }
+            next = match self.choose(upstream, &tried) {
+                None => return Err(error),
+                Some(next) if reuse => match self.lease_idle(next) {
+                    Ok(lease) => return Ok(lease),
+                    Err(next) => next,
+                },
+                Some(next) => next,
+            };
+        }
+    }
+
+    /// Resolves the names of an upstream whose first request comes before the control runtime has done so.
+    async fn first_choice(&self, upstream: &Arc<Upstream>) -> Result<InFlight, SendError> {
+        let limit = upstream.config.connect_timeout;
+        match self
+            .deadlines
+            .within(limit, first_addresses(upstream))
+            .await
+        {
+            Err(Expired) => Err(SendError::ConnectTimeout),
+            Ok(Err(problem)) => Err(SendError::Resolve(problem)),
+            Ok(Ok(())) => self
+                .choose(upstream, &[])
+                .ok_or_else(|| SendError::Resolve("nothing left".to_owned())),
+        }
+    }
+
+    fn lease(
+        self: &Rc<Self>,
+        upstream: &Arc<Upstream>,
+        sender: SendRequest<Outgoing<B>>,
+        heard: Arc<AtomicBool>,
+        in_flight: InFlight,
+    ) -> Lease<B> {
+        let connection = Rc::new(Connection {
+            sender: RefCell::new(sender),
+            heard,
+            upstream: Arc::clone(upstream),
+            address: in_flight.address().id,
+            idle_since: Cell::new(self.deadlines.now()),
+            pools: Rc::downgrade(self),
+        });
+        Lease {
+            connection,
+            in_flight,
+            reused: false,
+        }
+    }
+
+    /// The idle connection to an address that was used last.
+    fn idle_to(&self, address: &Address) -> Option<Rc<Connection<B>>> {
+        let now = self.deadlines.now();
+        let mut pools = self.idle.borrow_mut();
+        let idle = pools.get_mut(&address.id)?;
+        let mut place = idle.len();
+        while let Some(next) = place.checked_sub(1) {
+            place = next;
+            let one = &idle[place];
+            let (ready, closed) = {
+                let sender = one.sender.borrow();
+                (sender.is_ready(), sender.is_closed())
+            };
+            if closed || one.is_overdue(now) {
+                idle.remove(place);
+            } else if ready {
+                return idle.remove(place);
+            }
+            // What is neither is still writing the body of a request that was answered early, or its task has not
+            // run since: another time.
+        }
+        None
+    }
+}
+
+impl<B> Connection<B> {
+    /// Whether it has been idle for longer than the upstream is trusted to keep it open.
+    fn is_overdue(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.idle_since.get()) >= self.upstream.config.idle_timeout
+    }
+}
+
+impl<B> Reusable for Connection<B> {
+    fn give_back(self: Rc<Self>) {
+        let Some(pools) = self.pools.upgrade() else {
+            return;
+        };
+        let most = self.upstream.config.max_idle;
+        if most == 0 || self.sender.borrow().is_closed() {
+            return;
+        }
+        self.idle_since.set(pools.deadlines.now());
+        let mut pools = pools.idle.borrow_mut();
+        let idle = pools.entry(self.address).or_default();
+        // The one that was used longest ago is the likeliest to be closed soon.
+        if idle.len() >= most {
+            idle.pop_front();
+        }
+        idle.push_back(self);
+    }
+}
+
+/// A request that has no body once more. `HeaderMap` copies are cheap next to a lost request, and only requests on a
+/// connection that may have been closed meanwhile need one.
+fn copy_of_head<B: Default>(request: &Request<B>) -> Request<B> {
+    let mut copy = Request::new(B::default());
+    request.method().clone_into(copy.method_mut());
+    request.uri().clone_into(copy.uri_mut());
+    *copy.version_mut() = request.version();
+    request.headers().clone_into(copy.headers_mut());
+    copy
 }
