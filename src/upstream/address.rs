@@ -142,7 +142,7 @@ impl Drop for InFlight {
 const FIRST_OUTAGE: Duration = Duration::from_secs(1);
 
 /// Outages double up to this: one failed connect a minute costs nothing, and a server that returns is found soon.
-const LONGEST_OUTAGE: Duration = Duration::from_secs(60);
+const LONGEST_OUTAGE: Duration = Duration::from_mins(1);
 
 #[cfg(test)]
 mod tests {

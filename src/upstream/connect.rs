@@ -112,6 +112,7 @@ where
     });
     let (sender, connection) = http1::Builder::new()
         .max_buf_size(BUFFER)
+        .max_header_size(BUFFER)
         // Flattened: one copy costs less than `writev` for small messages (5 % of a whole request, measured).
         .writev(false)
         .handshake(io)

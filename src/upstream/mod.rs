@@ -5,6 +5,7 @@
 mod address;
 mod balance;
 mod connect;
+mod idle;
 mod outgoing;
 mod pool;
 mod resolve;

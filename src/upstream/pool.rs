@@ -1,11 +1,10 @@
 //! One worker's connections to the upstreams: taken last in, first out; not `Send`, no lock.
 
-use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, VecDeque};
+use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::pin::pin;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
@@ -21,9 +20,9 @@ use crate::net::{Deadlines, Expired};
 
 use super::balance::Random;
 use super::connect::connect;
+use super::idle::{Connection, Idle};
 use super::outgoing::Outgoing;
 use super::resolve::first_addresses;
-use super::sent::Reusable;
 use super::{Address, InFlight, Sent, SentBody, Upstream};
 
 /// All pools of one worker. `B` is the body that requests have.
@@ -31,8 +30,7 @@ pub struct Pools<B> {
     worker: WorkerId,
     deadlines: Deadlines,
     random: RefCell<Random>,
-    /// Idle connections by [`Address::id`], the most recently used one last.
-    idle: RefCell<HashMap<u64, VecDeque<Rc<Connection<B>>>, foldhash::fast::RandomState>>,
+    idle: Idle<B>,
 }
 
 /// Why there is no answer.
@@ -55,17 +53,6 @@ pub enum SendError {
     ResponseTimeout,
 }
 
-/// One connection, made once and used for many requests, one at a time.
-struct Connection<B> {
-    sender: RefCell<SendRequest<Outgoing<B>>>,
-    /// Set when bytes come.
-    heard: Arc<AtomicBool>,
-    upstream: Arc<Upstream>,
-    address: u64,
-    idle_since: Cell<Instant>,
-    pools: Weak<Pools<B>>,
-}
-
 /// A connection taken for a request.
 struct Lease<B> {
     connection: Rc<Connection<B>>,
@@ -80,7 +67,7 @@ enum Failure<B> {
     Broken {
         error: hyper::Error,
         /// The request, if no byte of it was written.
-        unsent: Option<Request<Outgoing<B>>>,
+        unsent: Option<Box<Request<Outgoing<B>>>>,
     },
 }
 
@@ -96,9 +83,9 @@ where
         let seed = RandomState::new().build_hasher().finish();
         Rc::new(Self {
             worker,
-            deadlines,
             random: RefCell::new(Random::new(seed)),
-            idle: RefCell::default(),
+            idle: Idle::new(&deadlines),
+            deadlines,
         })
     }
 
@@ -131,7 +118,7 @@ where
         let outcome = match self.exchange(&lease, request).await {
             Err(Failure::Broken { error, unsent }) => {
                 let spare = spare.filter(|_| !lease.connection.heard.load(Ordering::Relaxed));
-                let again = unsent.or_else(|| {
+                let again = unsent.map(|request| *request).or_else(|| {
                     Some(spare?.map(|body| Outgoing::new(body, &self.deadlines, limit)))
                 });
                 match again {
@@ -151,13 +138,7 @@ where
 
     /// Closes connections that were idle too long, and all of upstreams that `keep` does not name. Called each second.
     pub fn sweep(&self, keep: &dyn Fn(u64) -> bool) {
-        let now = self.deadlines.now();
-        self.idle.borrow_mut().retain(|_, idle| {
-            idle.retain(|one| {
-                keep(one.upstream.id) && !one.is_overdue(now) && !one.sender.borrow().is_closed()
-            });
-            !idle.is_empty()
-        });
+        self.idle.sweep(keep);
     }
 
     /// The second and last try, on a new connection: to the same address if it lets us.
@@ -221,7 +202,7 @@ where
             None => Err(Failure::Timeout),
             Some(Ok(response)) => Ok(response),
             Some(Err(mut error)) => Err(Failure::Broken {
-                unsent: error.take_message(),
+                unsent: error.take_message().map(Box::new),
                 error: error.into_error(),
             }),
         }
@@ -233,7 +214,7 @@ where
 
     /// An idle connection to the address that was chosen, or the choice back.
     fn lease_idle(&self, in_flight: InFlight) -> Result<Lease<B>, InFlight> {
-        match self.idle_to(in_flight.address()) {
+        match self.idle.take(in_flight.address()) {
             None => Err(in_flight),
             Some(connection) => Ok(Lease {
                 connection,
@@ -316,70 +297,14 @@ where
         heard: Arc<AtomicBool>,
         in_flight: InFlight,
     ) -> Lease<B> {
-        let connection = Rc::new(Connection {
-            sender: RefCell::new(sender),
-            heard,
-            upstream: Arc::clone(upstream),
-            address: in_flight.address().id,
-            idle_since: Cell::new(self.deadlines.now()),
-            pools: Rc::downgrade(self),
-        });
+        let connection = self
+            .idle
+            .connection(upstream, in_flight.address(), sender, heard);
         Lease {
             connection,
             in_flight,
             reused: false,
         }
-    }
-
-    /// The idle connection to an address that was used last.
-    fn idle_to(&self, address: &Address) -> Option<Rc<Connection<B>>> {
-        let now = self.deadlines.now();
-        let mut pools = self.idle.borrow_mut();
-        let idle = pools.get_mut(&address.id)?;
-        let mut place = idle.len();
-        while let Some(next) = place.checked_sub(1) {
-            place = next;
-            let one = &idle[place];
-            let (ready, closed) = {
-                let sender = one.sender.borrow();
-                (sender.is_ready(), sender.is_closed())
-            };
-            if closed || one.is_overdue(now) {
-                idle.remove(place);
-            } else if ready {
-                return idle.remove(place);
-            }
-            // What is neither is still writing the body of a request that was answered early, or its task has not
-            // run since: another time.
-        }
-        None
-    }
-}
-
-impl<B> Connection<B> {
-    /// Whether it has been idle for longer than the upstream is trusted to keep it open.
-    fn is_overdue(&self, now: Instant) -> bool {
-        now.saturating_duration_since(self.idle_since.get()) >= self.upstream.config.idle_timeout
-    }
-}
-
-impl<B> Reusable for Connection<B> {
-    fn give_back(self: Rc<Self>) {
-        let Some(pools) = self.pools.upgrade() else {
-            return;
-        };
-        let most = self.upstream.config.max_idle;
-        if most == 0 || self.sender.borrow().is_closed() {
-            return;
-        }
-        self.idle_since.set(pools.deadlines.now());
-        let mut pools = pools.idle.borrow_mut();
-        let idle = pools.entry(self.address).or_default();
-        // The one that was used longest ago is the likeliest to be closed soon.
-        if idle.len() >= most {
-            idle.pop_front();
-        }
-        idle.push_back(self);
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) struct Names {
 
 struct Name {
     url: UpstreamUrl,
-    server_name: Option<ServerName<'static>>,
+    certified: Option<ServerName<'static>>,
     /// Whether it is an address, which never changes.
     literal: bool,
     sockets: Vec<SocketAddr>,
@@ -49,7 +49,7 @@ impl Names {
                     continue;
                 }
                 addresses.push(present.iter().find(same).cloned().unwrap_or_else(|| {
-                    Address::new(name.url.clone(), socket, name.server_name.clone(), now)
+                    Address::new(name.url.clone(), socket, name.certified.clone(), now)
                 }));
             }
         }
@@ -88,13 +88,13 @@ impl Name {
     fn new(url: &UpstreamUrl) -> Self {
         let literal = url.host.parse::<IpAddr>().ok();
         // The configuration has checked the host. A name that no certificate can have fails the handshake.
-        let server_name = url
+        let certified = url
             .tls
             .then(|| ServerName::try_from(url.host.to_string()).ok())
             .flatten();
         Self {
             url: url.clone(),
-            server_name,
+            certified,
             literal: literal.is_some(),
             sockets: literal
                 .map(|address| SocketAddr::new(address, url.port))
@@ -200,7 +200,7 @@ async fn resolve(upstream: &Upstream, names: &mut Names) {
 const AGE_IN_USE: Duration = Duration::from_secs(5);
 
 /// A name that no request uses: its first request should still find a server.
-const AGE_UNUSED: Duration = Duration::from_secs(60);
+const AGE_UNUSED: Duration = Duration::from_mins(1);
 
 /// After a connect failed, or a look-up: the addresses may be gone.
 const AGE_IN_DOUBT: Duration = Duration::from_secs(1);

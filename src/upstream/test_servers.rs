@@ -176,6 +176,14 @@ pub(super) struct Server {
 }
 
 impl Server {
+    /// Waits until that many requests have come.
+    pub(super) async fn asked(&self, requests: usize) {
+        while self.heads.borrow().len() < requests {
+            settle().await;
+        }
+        settle().await;
+    }
+
     /// The connection that each request came on.
     pub(super) fn connections(&self) -> Vec<usize> {
         self.heads.borrow().iter().map(|head| head.0).collect()

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
-use http_body_util::BodyExt;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -16,6 +15,10 @@ use super::test_servers::{
     on_a_worker, polite, server, settle, text_of, upstream_at, upstream_of, urls_of,
 };
 use super::{SendError, refresh_addresses};
+
+mod answers;
+mod https;
+mod retries;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -77,7 +80,7 @@ fn no_more_than_max_idle_connections_are_kept() {
     on_a_worker(|worker| async move {
         let server = polite("x").await;
         let upstream = upstream_of(&urls_of(&[server.address]), |settings| {
-            settings.max_idle = 1
+            settings.max_idle = 1;
         });
         let zero = worker.send(&upstream, Method::GET, "").await.expect("sent");
         let one = worker.send(&upstream, Method::GET, "").await.expect("sent");
@@ -110,95 +113,6 @@ fn idle_connections_end_and_upstreams_that_went_leave_none() {
         worker.pools.sweep(&|id| id != upstream.id);
         worker.get(&upstream).await;
         assert_eq!(server.connections(), [0, 0, 1, 2]);
-    });
-}
-
-#[test]
-fn a_connection_that_was_closed_while_idle_costs_no_request() {
-    on_a_worker(|worker| async move {
-        let server = server(|mut wire, number| async move {
-            wire.request().await;
-            wire.answer(if number == 0 { "first" } else { "second" })
-                .await;
-        })
-        .await;
-        let upstream = upstream_at(&[server.address]);
-        assert_eq!(worker.get(&upstream).await, "first");
-        settle().await;
-        let sent = worker
-            .send(&upstream, Method::POST, "body")
-            .await
-            .expect("sent");
-        assert_eq!(text_of(sent).await, "second");
-        assert_eq!(server.connections(), [0, 1]);
-    });
-}
-
-/// A server whose first connection answers once, and closes when it has read the next request.
-async fn closes_at_the_second_request(last_words: &'static str) -> super::test_servers::Server {
-    server(move |mut wire, number| async move {
-        if number == 0 {
-            wire.request().await;
-            wire.answer("first").await;
-            wire.request().await;
-            wire.write(last_words).await;
-            return;
-        }
-        while wire.request().await {
-            wire.answer("again").await;
-        }
-    })
-    .await
-}
-
-#[test]
-fn a_get_on_a_reused_connection_that_closes_is_sent_once_more() {
-    on_a_worker(|worker| async move {
-        let server = closes_at_the_second_request("").await;
-        let upstream = upstream_at(&[server.address]);
-        assert_eq!(worker.get(&upstream).await, "first");
-        assert_eq!(worker.get(&upstream).await, "again");
-        assert_eq!(server.connections(), [0, 0, 1]);
-        let heads = server.heads.borrow();
-        assert_eq!(heads[1].1, heads[2].1, "the same head");
-    });
-}
-
-#[test]
-fn a_request_that_may_have_had_an_effect_is_not_sent_again() {
-    on_a_worker(|worker| async move {
-        let server = closes_at_the_second_request("").await;
-        let upstream = upstream_at(&[server.address]);
-        assert_eq!(worker.get(&upstream).await, "first");
-        let outcome = worker.send(&upstream, Method::POST, "body").await;
-        assert!(matches!(outcome, Err(SendError::Broken(_))));
-        assert_eq!(server.connections(), [0, 0]);
-    });
-}
-
-#[test]
-fn after_a_byte_of_the_answer_nothing_is_sent_again() {
-    on_a_worker(|worker| async move {
-        let server = closes_at_the_second_request("HTTP/1.1 200").await;
-        let upstream = upstream_at(&[server.address]);
-        assert_eq!(worker.get(&upstream).await, "first");
-        let outcome = worker.send(&upstream, Method::GET, "").await;
-        assert!(matches!(outcome, Err(SendError::Broken(_))));
-        assert_eq!(server.connections(), [0, 0]);
-    });
-}
-
-#[test]
-fn a_new_connection_that_closes_is_not_tried_again() {
-    on_a_worker(|worker| async move {
-        let server = server(|mut wire, _| async move {
-            wire.request().await;
-        })
-        .await;
-        let upstream = upstream_at(&[server.address]);
-        let outcome = worker.send(&upstream, Method::GET, "").await;
-        assert!(matches!(outcome, Err(SendError::Broken(_))));
-        assert_eq!(server.connections(), [0]);
     });
 }
 
@@ -264,148 +178,6 @@ fn a_name_is_resolved_by_the_first_request_if_nobody_has_done_so() {
 }
 
 #[test]
-fn an_answer_that_is_not_http_is_broken() {
-    for answer in [
-        "HTTP/9.9 200 OK\r\n\r\n",
-        "hello\r\n\r\n",
-        "HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
-        "HTTP/1.1 200 OK\r\nspace : before\r\n\r\n",
-        "HTTP/1.1 200 OK\r\na: folded\r\n line\r\n\r\n",
-        "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab",
-        "HTTP/1.1 200 OK\r\ncontent-length: +1\r\n\r\na",
-    ] {
-        on_a_worker(|worker| async move {
-            let server = server(move |mut wire, _| async move {
-                wire.request().await;
-                wire.write(answer).await;
-                wire.request().await;
-            })
-            .await;
-            let upstream = upstream_at(&[server.address]);
-            let outcome = worker.send(&upstream, Method::GET, "").await;
-            assert!(matches!(outcome, Err(SendError::Broken(_))), "{answer:?}");
-            assert_eq!(server.connections(), [0], "{answer:?}");
-        });
-    }
-}
-
-#[test]
-fn a_head_larger_than_the_buffer_is_broken() {
-    on_a_worker(|worker| async move {
-        let server = server(|mut wire, _| async move {
-            wire.request().await;
-            let long = "x".repeat(70_000);
-            wire.write(&format!("HTTP/1.1 200 OK\r\nlong: {long}\r\n\r\n"))
-                .await;
-        })
-        .await;
-        let upstream = upstream_at(&[server.address]);
-        let outcome = worker.send(&upstream, Method::GET, "").await;
-        assert!(matches!(outcome, Err(SendError::Broken(_))));
-    });
-}
-
-#[test]
-fn a_body_that_ends_too_soon_is_an_error_and_its_connection_is_gone() {
-    on_a_worker(|worker| async move {
-        let server = server(|mut wire, _| async move {
-            wire.request().await;
-            wire.write("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nshort")
-                .await;
-        })
-        .await;
-        let upstream = upstream_at(&[server.address]);
-        let sent = worker
-            .send(&upstream, Method::GET, "")
-            .await
-            .expect("a head");
-        sent.response
-            .into_body()
-            .collect()
-            .await
-            .expect_err("too short");
-        assert_eq!(upstream.addresses()[0].1, 0, "nothing is in flight");
-        worker
-            .send(&upstream, Method::GET, "")
-            .await
-            .expect("a head");
-        assert_eq!(server.connections(), [0, 1]);
-    });
-}
-
-#[test]
-fn a_body_that_is_dropped_before_its_end_closes_the_connection() {
-    on_a_worker(|worker| async move {
-        let server = server(|mut wire, number| async move {
-            wire.request().await;
-            if number == 0 {
-                wire.write("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf")
-                    .await;
-                assert!(!wire.request().await, "the rest is never asked for");
-            }
-            wire.answer("next").await;
-        })
-        .await;
-        let upstream = upstream_at(&[server.address]);
-        let sent = worker
-            .send(&upstream, Method::GET, "")
-            .await
-            .expect("a head");
-        let mut body = sent.response.into_body();
-        body.frame().await.expect("a frame").expect("data");
-        assert_eq!(upstream.addresses()[0].1, 1, "in flight");
-        drop(body);
-        assert_eq!(upstream.addresses()[0].1, 0);
-        assert_eq!(worker.get(&upstream).await, "next");
-        assert_eq!(server.connections(), [0, 1]);
-    });
-}
-
-#[test]
-fn chunked_bodies_and_trailers_pass_and_the_connection_is_kept() {
-    on_a_worker(|worker| async move {
-        let server = server(|mut wire, _| async move {
-            while wire.request().await {
-                wire.write("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
-                    .await;
-                wire.write("3\r\nabc\r\n0\r\nx-checksum: 7\r\n\r\n").await;
-            }
-        })
-        .await;
-        let upstream = upstream_at(&[server.address]);
-        for _ in 0..2 {
-            let sent = worker.send(&upstream, Method::GET, "").await.expect("sent");
-            let body = sent.response.into_body().collect().await.expect("a body");
-            assert_eq!(body.trailers().expect("trailers")["x-checksum"], "7");
-            assert_eq!(body.to_bytes(), "abc");
-        }
-        assert_eq!(server.connections(), [0, 0]);
-    });
-}
-
-#[test]
-fn bytes_that_nobody_asked_for_end_a_connection() {
-    on_a_worker(|worker| async move {
-        let server = server(|mut wire, number| async move {
-            wire.request().await;
-            wire.answer("mine").await;
-            if number == 0 {
-                wire.answer("poison").await;
-            }
-            while wire.request().await {
-                wire.answer("poison").await;
-            }
-        })
-        .await;
-        let upstream = upstream_at(&[server.address]);
-        assert_eq!(worker.get(&upstream).await, "mine");
-        settle().await;
-        assert_eq!(worker.get(&upstream).await, "mine");
-        assert_eq!(server.connections(), [0, 1]);
-    });
-}
-
-#[test]
 fn an_answer_before_the_request_body_has_gone_does_not_free_the_connection() {
     on_a_worker(|worker| async move {
         let server = server(|mut wire, _| async move {
@@ -440,31 +212,79 @@ fn an_answer_before_the_request_body_has_gone_does_not_free_the_connection() {
 
 #[test]
 fn no_answer_in_time_ends_the_request_and_its_connection() {
-    on_a_worker(|worker| async move {
-        let server = server(|mut wire, number| async move {
-            wire.request().await;
-            if number == 0 {
-                assert!(!wire.request().await, "closed by the client");
-            }
-            wire.answer("in time").await;
-        })
-        .await;
-        let upstream = upstream_at(&[server.address]);
-        for (number, body) in ["", "with a body"].into_iter().enumerate() {
-            if number > 0 {
-                server.heads.borrow_mut().clear();
-            }
+    for body in ["", "with a body"] {
+        on_a_worker(|worker| async move {
+            let server = server(|mut wire, number| async move {
+                wire.request().await;
+                if number == 0 {
+                    assert!(!wire.request().await, "closed by the client");
+                }
+                wire.answer("in time").await;
+            })
+            .await;
+            let upstream = upstream_at(&[server.address]);
             let send = worker.send(&upstream, Method::POST, body);
-            let late = async {
+            let steps = async {
+                server.asked(1).await;
+                worker.at(29 * SECOND);
                 settle().await;
-                worker.at(31 * SECOND * u32::try_from(number + 1).expect("small"));
+                assert_eq!(upstream.addresses()[0].1, 1, "still in flight");
+                worker.at(31 * SECOND);
             };
-            let (outcome, ()) = tokio::join!(send, late);
-            if number == 0 {
-                assert!(matches!(outcome, Err(SendError::ResponseTimeout)));
+            let (outcome, ()) = tokio::join!(send, steps);
+            assert!(matches!(outcome, Err(SendError::ResponseTimeout)));
+            assert_eq!(upstream.addresses()[0].1, 0);
+            assert_eq!(worker.get(&upstream).await, "in time");
+            assert_eq!(server.connections(), [0, 1]);
+        });
+    }
+}
+
+#[test]
+fn connecting_has_a_limit_and_leaves_time_for_other_addresses() {
+    on_a_worker(|worker| async move {
+        // A full backlog swallows connects, like a host behind a firewall.
+        let full = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
+        let full = full.expect("a socket");
+        let any: SocketAddr = ([127, 0, 0, 1], 0).into();
+        full.bind(&any.into()).expect("a port");
+        full.listen(0).expect("listening");
+        let swallows = full
+            .local_addr()
+            .expect("an address")
+            .as_socket()
+            .expect("IPv4");
+        let _filler: Vec<_> = (0..4)
+            .map(|_| std::net::TcpStream::connect_timeout(&swallows, SECOND / 10))
+            .collect();
+
+        let upstream = upstream_at(&[swallows]);
+        let steps = async {
+            settle().await;
+            worker.at(4 * SECOND);
+        };
+        let (outcome, ()) = tokio::join!(worker.send(&upstream, Method::GET, ""), steps);
+        assert!(matches!(outcome, Err(SendError::ConnectTimeout)));
+
+        let server = polite("alive").await;
+        let upstream = upstream_at(&[swallows, server.address]);
+        let clock = async {
+            for tick in 1.. {
+                settle().await;
+                worker.at(4 * SECOND + SECOND / 4 * tick);
             }
+        };
+        let get = async {
+            // One of the first two meets the silent host.
+            assert_eq!(worker.get(&upstream).await, "alive");
+            let other = worker.send(&upstream, Method::GET, "").await.expect("sent");
+            let third = worker.send(&upstream, Method::GET, "").await.expect("sent");
+            drop((other, third));
+        };
+        tokio::select! {
+            () = get => {}
+            () = clock => {}
         }
-        assert_eq!(worker.get(&upstream).await, "in time");
     });
 }
 
@@ -473,8 +293,7 @@ fn a_slow_client_is_not_the_upstreams_delay() {
     on_a_worker(|worker| async move {
         let server = server(|mut wire, _| async move {
             wire.request().await;
-            wire.write("").await;
-            wire.request().await;
+            std::future::pending::<()>().await;
         })
         .await;
         let upstream = upstream_at(&[server.address]);
@@ -484,7 +303,7 @@ fn a_slow_client_is_not_the_upstreams_delay() {
         let request = request.body(body).expect("a request");
         let send = pools.send(&upstream, request, false);
         let steps = async {
-            settle().await;
+            server.asked(1).await;
             worker.at(60 * SECOND);
             settle().await;
             // The upstream has all of the request now: from here on it is the one that is waited for.
@@ -563,114 +382,6 @@ mod tests_body {
                 return Poll::Ready(None);
             };
             Pin::new(receiver).poll(cx).map(|_| None)
-        }
-    }
-}
-
-mod https {
-    use std::io::Write;
-
-    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-    use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-    use tokio_rustls::TlsAcceptor;
-
-    use super::super::Upstream;
-    use super::*;
-
-    /// A CA file, and a server with a certificate of that CA for `name` that answers with the SNI and ALPN it saw.
-    async fn tls_server(name: &str) -> (tempfile::NamedTempFile, u16) {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().expect("a key");
-        let ca = CertifiedIssuer::self_signed(params, key).expect("a CA");
-        let key = KeyPair::generate().expect("a key");
-        let params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
-        let certificate = params.signed_by(&key, &ca).expect("a certificate");
-        let mut file = tempfile::NamedTempFile::new().expect("a file");
-        file.write_all(ca.pem().as_bytes()).expect("written");
-
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let mut config = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("versions")
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate.der().clone()], key)
-            .expect("a configuration");
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        let acceptor = TlsAcceptor::from(Arc::new(config));
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let port = listener.local_addr().expect("an address").port();
-        tokio::task::spawn_local(async move {
-            loop {
-                let (tcp, _) = listener.accept().await.expect("a connection");
-                let Ok(mut tls) = acceptor.accept(tcp).await else {
-                    continue;
-                };
-                let session = tls.get_ref().1;
-                let alpn = String::from_utf8_lossy(session.alpn_protocol().unwrap_or(b"none"));
-                let body = format!("{} {alpn}", session.server_name().unwrap_or("no name"));
-                let length = body.len();
-                let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{body}");
-                let mut head = [0; 4096];
-                let _ = tls.read(&mut head).await;
-                let _ = tls.write_all(answer.as_bytes()).await;
-                let _ = tls.shutdown().await;
-            }
-        });
-        (file, port)
-    }
-
-    fn https(host: &str, port: u16) -> UpstreamUrl {
-        UpstreamUrl {
-            tls: true,
-            host: host.into(),
-            port,
-        }
-    }
-
-    #[test]
-    fn the_given_ca_is_trusted_for_the_name_of_the_url() {
-        on_a_worker(|worker| async move {
-            let (ca, port) = tls_server("localhost").await;
-            let upstream = upstream_of(&[https("localhost", port)], |settings| {
-                settings.ca = Some(ca.path().to_owned());
-            });
-            assert_eq!(worker.get(&upstream).await, "localhost http/1.1");
-        });
-    }
-
-    #[test]
-    fn another_name_or_another_ca_is_no_connection() {
-        on_a_worker(|worker| async move {
-            let (ca, port) = tls_server("elsewhere.test").await;
-            let upstream = upstream_of(&[https("localhost", port)], |settings| {
-                settings.ca = Some(ca.path().to_owned());
-            });
-            let outcome = worker.send(&upstream, Method::GET, "").await;
-            assert!(matches!(outcome, Err(SendError::Connect(_))));
-
-            let (_, port) = tls_server("localhost").await;
-            let upstream = upstream_of(&[https("localhost", port)], |settings| {
-                settings.ca = Some(ca.path().to_owned());
-            });
-            let outcome = worker.send(&upstream, Method::GET, "").await;
-            assert!(matches!(outcome, Err(SendError::Connect(_))));
-        });
-    }
-
-    #[test]
-    fn a_ca_file_without_a_certificate_is_an_error_with_its_name() {
-        let mut file = tempfile::NamedTempFile::new().expect("a file");
-        file.write_all(b"nothing of use").expect("written");
-        let missing = std::path::PathBuf::from("/does/not/exist.pem");
-        for path in [file.path().to_owned(), missing] {
-            let mut settings = upstream_at(&[]).config.clone();
-            settings.urls = vec![https("localhost", 1)];
-            settings.ca = Some(path.clone());
-            let metrics = crate::metrics::Metrics::new(1, &[]).upstream("test");
-            let error = Upstream::new(settings, metrics).err().expect("an error");
-            assert_eq!(error.file, path);
         }
     }
 }
