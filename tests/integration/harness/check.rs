@@ -1,0 +1,94 @@
+//! What holds for every answer a client gets, whatever the test is about.
+
+use super::Reply;
+use super::upstream::MARK;
+
+/// Looks for fields that may not be in an answer, and at the form of refusals.
+pub(super) fn check(reply: &Reply) {
+    for (name, _) in reply.fields.iter().chain(&reply.trailers) {
+        let name = name.to_ascii_lowercase().replace(['_', '.'], "-");
+        let leaked = name == "authorization"
+            || name == "forwarded"
+            || name == "x-real-ip"
+            || name.starts_with("x-forwarded-")
+            || name.starts_with("x-auth-");
+        assert!(!leaked, "{name} in an answer: {reply:?}");
+    }
+    for (name, value) in &reply.fields {
+        assert!(!value.contains("eyJ"), "{name} holds a token: {reply:?}");
+    }
+    let of_upstream = reply.field(MARK).is_some();
+    if reply.status >= 400 && !of_upstream {
+        if reply.field("content-type").is_none() {
+            check_bare(reply);
+        } else {
+            check_refusal(reply);
+        }
+    }
+}
+
+/// What was answered before there was a request: a status alone, and the connection is closed.
+fn check_bare(reply: &Reply) {
+    let known = matches!(reply.status, 400 | 408 | 413 | 414 | 431 | 501 | 503 | 505);
+    assert!(known && reply.body.is_empty(), "a bare answer: {reply:?}");
+}
+
+/// A refusal: problem details with a reason, never cached, with the challenge that RFC 6750 asks for.
+fn check_refusal(reply: &Reply) {
+    assert_eq!(reply.all("cache-control"), ["no-store"], "{reply:?}");
+    assert_eq!(
+        reply.all("content-type"),
+        ["application/problem+json"],
+        "{reply:?}"
+    );
+    let id = reply.field("x-request-id");
+    assert!(
+        id.is_some_and(|id| !id.is_empty()),
+        "no request id: {reply:?}"
+    );
+    if reply.is_head {
+        return;
+    }
+    let problem = reply.json();
+    let mut members: Vec<&str> = problem
+        .as_object()
+        .expect("an object")
+        .keys()
+        .map(String::as_str)
+        .collect();
+    members.sort_unstable();
+    assert_eq!(
+        members,
+        ["reason", "request_id", "status", "title", "type"],
+        "{reply:?}"
+    );
+    assert_eq!(problem["status"], reply.status, "{reply:?}");
+    assert_eq!(problem["request_id"].as_str(), id, "{reply:?}");
+    check_challenge(reply, &reply.reason());
+}
+
+fn check_challenge(reply: &Reply, reason: &str) {
+    let challenges = reply.all("www-authenticate");
+    let error = match (reply.status, reason) {
+        (401, "missing_token") => None,
+        (401, _) => Some("invalid_token"),
+        (400, "malformed_credentials") => Some("invalid_request"),
+        (403, "insufficient_scope" | "claim_mismatch") => Some("insufficient_scope"),
+        _ => {
+            assert!(challenges.is_empty(), "a challenge: {reply:?}");
+            return;
+        }
+    };
+    assert_eq!(challenges.len(), 1, "{reply:?}");
+    let challenge = challenges[0];
+    assert!(challenge.starts_with("Bearer realm=\""), "{reply:?}");
+    match error {
+        None => assert!(!challenge.contains("error="), "{reply:?}"),
+        Some(error) => {
+            let expected = format!("error=\"{error}\"");
+            assert!(challenge.contains(&expected), "{expected}: {reply:?}");
+        }
+    }
+    let scope = challenge.contains("scope=\"");
+    assert_eq!(scope, reason == "insufficient_scope", "{reply:?}");
+}

@@ -1,0 +1,16 @@
+//! What the tests are written with.
+
+mod check;
+mod client;
+pub(crate) mod gateway;
+pub(crate) mod h2;
+mod message;
+mod tls;
+pub(crate) mod tokens;
+pub(crate) mod upstream;
+
+pub(crate) use client::Connection;
+pub(crate) use gateway::{GatewayBuilder, TestGateway};
+pub(crate) use message::{Reply, Request};
+pub(crate) use tokens::{alice, claims, mint};
+pub(crate) use upstream::{Received, Step, Upstream, answer};

@@ -1,0 +1,74 @@
+//! The same gate over HTTP/2.
+
+use super::harness::{GatewayBuilder, Request, TestGateway, Upstream, alice, h2};
+
+fn gateway(upstream: &Upstream) -> TestGateway {
+    GatewayBuilder::new(upstream)
+        .route("/open", "auth = \"none\"")
+        .route("/api", "")
+        .tls()
+        .start()
+}
+
+#[test]
+fn requests_pass_with_and_without_a_body() {
+    let upstream = Upstream::start();
+    let gateway = gateway(&upstream);
+    let reply = h2::send(&gateway, &Request::get("/api/x?y=%2F").token(&alice()));
+    assert_eq!((reply.status, reply.text().as_str()), (200, "ok"));
+    let seen = upstream.only();
+    assert_eq!(seen.request_line(), "GET /api/x?y=%2F HTTP/1.1");
+    assert_eq!(seen.all("host"), ["gw.test"]);
+    assert_eq!(seen.all("x-forwarded-proto"), ["https"]);
+    assert_eq!(seen.all("x-forwarded-host"), ["gw.test"]);
+    assert_eq!(seen.like("x-auth-subject"), [b"alice"]);
+    assert!(seen.all("authorization").is_empty());
+    let via = seen.all("via");
+    assert!(via.len() == 1 && via[0].starts_with('2'), "{via:?}");
+
+    let body: Vec<u8> = (0..=255).cycle().take(300_000).collect();
+    let reply = h2::send(
+        &gateway,
+        &Request::post("/api/echo", body.clone()).token(&alice()),
+    );
+    assert!(reply.complete && reply.body == body);
+}
+
+#[test]
+fn head_and_options_pass() {
+    let upstream = Upstream::start();
+    let gateway = gateway(&upstream);
+    let reply = h2::send(&gateway, &Request::new("HEAD", "/open/x"));
+    assert_eq!(
+        (reply.status, reply.field("content-length")),
+        (200, Some("2"))
+    );
+    assert!(reply.body.is_empty());
+    let reply = h2::send(&gateway, &Request::new("OPTIONS", "/open/x"));
+    assert_eq!(reply.status, 200);
+}
+
+#[test]
+fn refusals_have_the_same_form() {
+    let upstream = Upstream::start();
+    let gateway = gateway(&upstream);
+    for (request, reason) in [
+        (Request::get("/api/x"), "missing_token"),
+        (Request::get("/api/x").token("a.b.c"), "malformed"),
+        (Request::get("/nowhere"), "no_route"),
+        (Request::get("/open/../api"), "malformed_target"),
+    ] {
+        let reply = h2::send(&gateway, &request);
+        assert_eq!(reply.reason(), reason, "{request:?}");
+    }
+    assert!(upstream.requests().is_empty());
+}
+
+#[test]
+fn http1_over_tls_is_served_too() {
+    let upstream = Upstream::start();
+    let gateway = gateway(&upstream);
+    let reply = gateway.send(&Request::get("/api/x").token(&alice()));
+    assert_eq!(reply.status, 200);
+    assert_eq!(upstream.only().all("x-forwarded-proto"), ["https"]);
+}

@@ -1,0 +1,12 @@
+//! The gateway as clients and upstreams see it: real sockets on port 0, a clock that stands still, and a client that
+//! looks at every answer for what may not be in it.
+
+mod forwarding;
+mod harness;
+mod http2;
+mod raw_http;
+mod refusals;
+mod reloading;
+mod spoofing;
+mod upstream_faults;
+mod websocket;
