@@ -1,49 +1,467 @@
 //! A client connection's bytes: TCP or TLS, with the moments that limits are measured from.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::task::{Context, Poll, Waker, ready};
 
+use futures_util::task::AtomicWaker;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+
+use super::Http1Check;
+use super::strict_http1::Checked;
 
 /// What a connection is doing, as far as limits care.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// Nothing has come since the last request ended: `idle_timeout`.
     Idle,
-    /// A head is arriving: `header_timeout` from its first byte.
+    /// A head is arriving, or the first one is awaited: `header_timeout`.
     Head,
     /// At least one request is being served.
     Serving,
+    /// The client takes nothing of what there is for it: `write_timeout`.
+    Blocked,
 }
 
-/// What the I/O wrapper, the service and the sweep share about one connection. Not `Send`.
+/// What the service and the connection's driver share about one connection. Not `Send`; the part that the I/O writes
+/// is, because hyper hands the I/O of an upgraded connection on as `Send`.
 #[derive(Debug)]
 pub struct ConnectionState {
-    phase: Cell<Phase>,
+    moments: Arc<Moments>,
+    /// Requests whose response has not ended.
+    open: Cell<usize>,
+    /// Requests so far.
+    requests: Cell<u64>,
+    /// Response bodies that gave data and were not asked for more since: the client takes nothing.
+    waiting: Cell<usize>,
+    /// Steps with each change that a limit is measured from.
+    changes: Cell<u64>,
+    /// The driver's, while it is not running.
+    driver: RefCell<Option<Waker>>,
+}
+
+/// What the I/O notes. Written and read by one thread in turn, so that no order is needed.
+#[derive(Debug, Default)]
+struct Moments {
+    /// The first byte of a head has come, and not its last.
+    within_head: AtomicBool,
+    /// A write or flush could not go on.
+    blocked: AtomicBool,
+    /// Steps with each change of the two.
+    changes: AtomicU64,
+    /// Times that all requests so far had been answered (HTTP/1.1: requests answered).
+    answered: AtomicU64,
+    /// 101 is the answer: what follows is not HTTP.
+    upgraded: AtomicBool,
+    /// The reader that waits for the answer to a request for an upgrade.
+    reader: AtomicWaker,
+    bytes_read: AtomicU64,
+    bytes_written: AtomicU64,
 }
 
 impl ConnectionState {
     /// A connection that has just been accepted.
     #[must_use]
     pub fn new() -> Rc<Self> {
-        todo!("net helper")
+        Rc::new(Self {
+            moments: Arc::default(),
+            open: Cell::new(0),
+            requests: Cell::new(0),
+            waiting: Cell::new(0),
+            changes: Cell::new(0),
+            driver: RefCell::new(None),
+        })
     }
-    /// The service got a head.
+
+    /// The service got a head. Each is followed by one [`Self::request_ended`].
     pub fn request_began(&self) {
-        todo!()
+        self.open.set(self.open.get() + 1);
+        self.requests.set(self.requests.get() + 1);
+        self.changed();
     }
+
     /// A request and its response have ended; with none left the connection is idle.
     pub fn request_ended(&self) {
-        todo!()
+        self.open.set(self.open.get().saturating_sub(1));
+        if self.open.get() == 0 {
+            self.moments.answered.fetch_add(1, Relaxed);
+            self.moments.reader.wake();
+        }
+        self.changed();
     }
+
+    /// The answer is 101: from its end on, the bytes of the client are not HTTP.
+    pub fn upgraded(&self) {
+        self.moments.upgraded.store(true, Relaxed);
+        self.moments.reader.wake();
+    }
+
+    /// A response body gave data, and waits until the client has room for more.
+    pub fn response_waits(&self) {
+        self.waiting.set(self.waiting.get() + 1);
+        self.changed();
+    }
+
+    /// A response body that waited was asked for more, or dropped.
+    pub fn response_goes_on(&self) {
+        self.waiting.set(self.waiting.get().saturating_sub(1));
+        self.changed();
+    }
+
     /// What it is doing.
     #[must_use]
     pub fn phase(&self) -> Phase {
-        self.phase.get()
+        let stuck = self.moments.blocked.load(Relaxed) || self.waiting.get() > 0;
+        if stuck {
+            Phase::Blocked
+        } else if self.open.get() > 0 {
+            Phase::Serving
+        } else if self.moments.within_head.load(Relaxed) || self.requests.get() == 0 {
+            Phase::Head
+        } else {
+            Phase::Idle
+        }
+    }
+
+    /// Requests so far.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.requests.get()
+    }
+
+    /// Whether a part of a head has come.
+    #[must_use]
+    pub fn is_within_head(&self) -> bool {
+        self.moments.within_head.load(Relaxed)
+    }
+
+    /// Bytes read from the client so far, after TLS.
+    #[must_use]
+    pub fn bytes_read(&self) -> u64 {
+        self.moments.bytes_read.load(Relaxed)
+    }
+
+    /// Bytes written to the client so far, before TLS.
+    #[must_use]
+    pub fn bytes_written(&self) -> u64 {
+        self.moments.bytes_written.load(Relaxed)
+    }
+
+    /// A number that differs whenever something has changed that a limit is measured from.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.changes
+            .get()
+            .wrapping_add(self.moments.changes.load(Relaxed))
+    }
+
+    /// The driver's task, woken by the next change; `None` while it runs and looks by itself.
+    pub fn set_driver(&self, waker: Option<Waker>) {
+        let replaced = self.driver.replace(waker);
+        drop(replaced);
+    }
+
+    fn changed(&self) {
+        self.changes.set(self.changes.get().wrapping_add(1));
+        // HTTP/2 streams are tasks of their own, and one that is dropped wakes nobody else.
+        let driver = self.driver.take();
+        if let Some(driver) = driver {
+            driver.wake();
+        }
     }
 }
 
 /// The I/O of a client connection, for hyper. Over HTTP/1.1 every byte passes [`super::Http1Check`] first.
+///
+/// Whatever `slot` is, it lives as long as the connection's bytes do, upgraded ones included.
 pub struct ClientIo {
-    _stream: TcpStream,
+    stream: Stream,
+    moments: Arc<Moments>,
+    http1: Option<Box<Http1Guard>>,
+    _slot: Box<dyn Send>,
 }
+
+enum Stream {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// The check, and bytes that are not given to hyper as they come.
+#[derive(Default)]
+struct Http1Guard {
+    check: Http1Check,
+    /// Read behind a request for an upgrade, before its answer; then from `given` on.
+    ahead: Vec<u8>,
+    given: usize,
+    /// What is left of [`POISON`], once the check has found something in a head.
+    poison: &'static [u8],
+    failed: bool,
+    ended: bool,
+}
+
+impl ClientIo {
+    /// Bytes in clear text.
+    #[must_use]
+    pub fn plain(stream: TcpStream, state: &ConnectionState, slot: Box<dyn Send>) -> Self {
+        Self::new(Stream::Plain(stream), state, slot)
+    }
+
+    /// Bytes inside TLS, after the handshake.
+    #[must_use]
+    pub fn tls(
+        mut stream: TlsStream<TcpStream>,
+        state: &ConnectionState,
+        slot: Box<dyn Send>,
+    ) -> Self {
+        stream.get_mut().1.set_buffer_limit(Some(TLS_BUFFER_BYTES));
+        Self::new(Stream::Tls(Box::new(stream)), state, slot)
+    }
+
+    fn new(stream: Stream, state: &ConnectionState, slot: Box<dyn Send>) -> Self {
+        Self {
+            stream,
+            moments: Arc::clone(&state.moments),
+            http1: None,
+            _slot: slot,
+        }
+    }
+
+    /// From now on the bytes must be HTTP/1.1.
+    #[must_use]
+    pub fn checked_as_http1(mut self) -> Self {
+        self.http1 = Some(Box::default());
+        self
+    }
+
+    fn note_write(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match &result {
+            Poll::Pending => self.note_blocked(true),
+            Poll::Ready(Ok(written)) => {
+                self.moments
+                    .bytes_written
+                    .fetch_add(*written as u64, Relaxed);
+                self.note_blocked(false);
+            }
+            Poll::Ready(Err(_)) => {}
+        }
+        result
+    }
+
+    fn note_blocked(&self, blocked: bool) {
+        if self.moments.blocked.load(Relaxed) != blocked {
+            self.moments.blocked.store(blocked, Relaxed);
+            self.moments.changes.fetch_add(1, Relaxed);
+        }
+    }
+}
+
+impl AsyncRead for ClientIo {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buf.filled().len();
+        let Some(http1) = &mut this.http1 else {
+            ready!(this.stream.poll_read(cx, buf))?;
+            let count = buf.filled().len() - before;
+            this.moments.bytes_read.fetch_add(count as u64, Relaxed);
+            return Poll::Ready(Ok(()));
+        };
+        let result = http1.poll_read(cx, buf, &mut this.stream, &this.moments);
+        let within_head = http1.check.is_within_head();
+        if this.moments.within_head.load(Relaxed) != within_head {
+            this.moments.within_head.store(within_head, Relaxed);
+            this.moments.changes.fetch_add(1, Relaxed);
+        }
+        result
+    }
+}
+
+impl Http1Guard {
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+        stream: &mut Stream,
+        moments: &Moments,
+    ) -> Poll<io::Result<()>> {
+        if self.check.is_held() {
+            ready!(self.poll_answer(cx, stream, moments))?;
+            if self.check.is_held() {
+                // The client has gone without waiting.
+                return Poll::Ready(Ok(()));
+            }
+        }
+        if self.failed {
+            return Poll::Ready(self.give_poison(buf));
+        }
+        let before = buf.filled().len();
+        if self.given < self.ahead.len() {
+            let ahead = self.ahead.get(self.given..).unwrap_or_default();
+            let count = ahead.len().min(buf.remaining());
+            buf.put_slice(ahead.get(..count).unwrap_or_default());
+            self.given += count;
+        } else if self.ended {
+            return Poll::Ready(Ok(()));
+        } else {
+            ready!(stream.poll_read(cx, buf))?;
+            let count = buf.filled().len() - before;
+            moments.bytes_read.fetch_add(count as u64, Relaxed);
+        }
+        if self.given == self.ahead.len() {
+            self.given = 0;
+            self.ahead = Vec::new();
+        }
+        self.check_filled(buf, before)
+    }
+
+    /// Checks what was filled in from `before` on, and takes back what hyper may not see.
+    fn check_filled(&mut self, buf: &mut ReadBuf<'_>, before: usize) -> Poll<io::Result<()>> {
+        let new = buf.filled().get(before..).unwrap_or_default();
+        match self.check.feed(new) {
+            Checked::All => Poll::Ready(Ok(())),
+            Checked::Held(taken) => {
+                let early = new.get(taken..).unwrap_or_default();
+                let mut ahead = early.to_vec();
+                ahead.extend_from_slice(self.ahead.get(self.given..).unwrap_or_default());
+                self.ahead = ahead;
+                self.given = 0;
+                buf.set_filled(before + taken);
+                Poll::Ready(Ok(()))
+            }
+            Checked::Wrong(taken, violation) => {
+                tracing::debug!(error = %violation, "request refused");
+                buf.set_filled(before + taken);
+                self.failed = true;
+                self.ahead = Vec::new();
+                if !self.check.failed_in_body() {
+                    self.poison = POISON;
+                }
+                // Nothing filled in would mean the end of the stream.
+                if taken > 0 {
+                    Poll::Ready(Ok(()))
+                } else {
+                    Poll::Ready(self.give_poison(buf))
+                }
+            }
+        }
+    }
+
+    /// After a violation: the poison, then the end; in a body an error at once.
+    fn give_poison(&mut self, buf: &mut ReadBuf<'_>) -> io::Result<()> {
+        if self.check.failed_in_body() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "the framing is wrong",
+            ));
+        }
+        let (now, later) = self.poison.split_at(self.poison.len().min(buf.remaining()));
+        buf.put_slice(now);
+        self.poison = later;
+        Ok(())
+    }
+
+    /// Ready when the request for an upgrade was answered, or when the client has gone. What comes meanwhile is kept:
+    /// it must reach nobody before it is known what it is.
+    fn poll_answer(
+        &mut self,
+        cx: &mut Context<'_>,
+        stream: &mut Stream,
+        moments: &Moments,
+    ) -> Poll<io::Result<()>> {
+        // Registered before the look, although nobody else can run between: it costs nothing here.
+        moments.reader.register(cx.waker());
+        if moments.upgraded.load(Relaxed) {
+            self.check.stop();
+            return Poll::Ready(Ok(()));
+        }
+        if moments.answered.load(Relaxed) >= self.check.heads() {
+            self.check.resume();
+            return Poll::Ready(Ok(()));
+        }
+        while !self.ended && self.ahead.len() < AHEAD_BYTES {
+            let mut room = [0; 1024];
+            let mut early = ReadBuf::new(&mut room);
+            ready!(stream.poll_read(cx, &mut early))?;
+            let early = early.filled();
+            moments.bytes_read.fetch_add(early.len() as u64, Relaxed);
+            self.ahead.extend_from_slice(early);
+            self.ended = early.is_empty();
+        }
+        if self.ended && self.ahead.is_empty() {
+            Poll::Ready(Ok(()))
+        } else {
+            Poll::Pending
+        }
+    }
+}
+
+impl AsyncWrite for ClientIo {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let result = match &mut this.stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Stream::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+        };
+        this.note_write(result)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let result = match &mut this.stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Stream::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        };
+        match &result {
+            Poll::Pending => this.note_blocked(true),
+            Poll::Ready(Ok(())) => this.note_blocked(false),
+            Poll::Ready(Err(_)) => {}
+        }
+        result
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let result = match &mut this.stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Stream::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        };
+        this.note_blocked(result.is_pending());
+        result
+    }
+}
+
+impl Stream {
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+/// What hyper's parser gets instead of the rest of a wrong head: a byte that no part of a head may hold, so that it
+/// answers 400, and an end, because hyper looks at a head that came in parts only when it seems complete.
+const POISON: &[u8] = b"\0\r\n\r\n";
+
+/// Most that is kept of what a client sends before the answer to its request for an upgrade; the rest stays in the
+/// socket.
+const AHEAD_BYTES: usize = 16 * 1024;
+
+/// TLS records that may wait for the socket: one of the largest. rustls has 64 KiB for each connection otherwise.
+const TLS_BUFFER_BYTES: usize = 16 * 1024;
+
+#[cfg(test)]
+mod tests;
