@@ -1,10 +1,31 @@
 //! Worker threads: one runtime each, `LocalRuntime`, nothing shared but what is read.
 
-use std::sync::Arc;
+use std::cell::{Cell, RefCell};
+use std::convert::Infallible;
+use std::net::TcpListener;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
-use crate::metrics::Metrics;
-use crate::proxy::{AccessLog, SharedState};
+use arc_swap::Cache;
+use futures_util::future::join_all;
+use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
+use tokio::time::MissedTickBehavior;
 
+use crate::gate::WorkerMemory;
+use crate::metrics::{Metrics, WorkerId};
+use crate::net::Deadlines;
+use crate::proxy::{AccessLog, SharedState, WorkerContext};
+use crate::upstream::Pools;
+
+use super::accept::accept;
+use super::connection::Surroundings;
+use super::handle::Handler;
+use super::shutdown::{Stage, Stages};
+use super::slots::{Clients, Slots, Total};
 use super::{Drain, Listeners};
 
 /// What the workers are made of.
@@ -22,28 +43,345 @@ pub struct WorkerParts {
 }
 
 /// The running worker threads.
-pub struct Workers {}
+pub struct Workers {
+    threads: Vec<JoinHandle<()>>,
+    /// A worker's number as it ends, and whether it ended as it should.
+    exits: mpsc::Receiver<(usize, bool)>,
+    pulse: Pulse,
+}
+
+/// How the workers are, for whoever watches them. Cheap to clone.
+#[derive(Clone)]
+pub struct Pulse(Arc<Beats>);
+
+struct Beats {
+    start: Instant,
+    /// Milliseconds from `start` to the last beat of each worker; [`ENDED`] when it has ended.
+    last: Vec<AtomicU64>,
+    cut_off: AtomicUsize,
+}
+
+/// What one worker thread starts from.
+struct Seed {
+    id: WorkerId,
+    sockets: Vec<TcpListener>,
+    shared: Arc<SharedState>,
+    metrics: Arc<Metrics>,
+    access_log: AccessLog,
+    drain: Drain,
+    clients: Arc<Clients>,
+    pulse: Pulse,
+}
 
 impl Workers {
     /// Starts them.
     ///
     /// # Errors
     /// When a thread or a runtime cannot be made.
-    pub fn start(_parts: WorkerParts) -> std::io::Result<Self> {
-        todo!("server helper")
+    pub fn start(parts: WorkerParts) -> std::io::Result<Self> {
+        let WorkerParts {
+            listeners,
+            shared,
+            metrics,
+            access_log,
+            drain,
+        } = parts;
+        let sockets = listeners.into_workers();
+        let pulse = Pulse::new(sockets.len());
+        let clients = Arc::new(Clients::default());
+        let (ended, exits) = mpsc::channel();
+        let mut threads = Vec::with_capacity(sockets.len());
+        for (number, sockets) in sockets.into_iter().enumerate() {
+            let seed = Seed {
+                id: WorkerId(number),
+                sockets,
+                shared: Arc::clone(&shared),
+                metrics: Arc::clone(&metrics),
+                access_log: access_log.clone(),
+                drain: drain.clone(),
+                clients: Arc::clone(&clients),
+                pulse: pulse.clone(),
+            };
+            threads.push(spawn(seed, ended.clone())?);
+        }
+        Ok(Self {
+            threads,
+            exits,
+            pulse,
+        })
     }
 
-    /// Waits until all have ended. `Err` if one panicked: the process ends with 1.
+    /// Waits until all have ended. `Err` as soon as one died: the process ends with 1.
     ///
     /// # Errors
     /// The number of the worker that died.
     pub fn join(self) -> Result<(), usize> {
-        todo!()
+        for _ in &self.threads {
+            match self.exits.recv() {
+                Ok((_, true)) => {}
+                Ok((number, false)) => return Err(number),
+                // All have ended.
+                Err(mpsc::RecvError) => break,
+            }
+        }
+        for (number, thread) in self.threads.into_iter().enumerate() {
+            thread.join().map_err(|_| number)?;
+        }
+        Ok(())
     }
 
     /// The longest time since a worker last beat, for livez: each beats every second.
     #[must_use]
-    pub fn silence(&self) -> std::time::Duration {
-        todo!()
+    pub fn silence(&self) -> Duration {
+        self.pulse.silence()
+    }
+
+    /// What can be asked of the workers while another thread waits in [`Self::join`].
+    #[must_use]
+    pub fn pulse(&self) -> Pulse {
+        self.pulse.clone()
+    }
+}
+
+impl Pulse {
+    fn new(workers: usize) -> Self {
+        Self(Arc::new(Beats {
+            start: Instant::now(),
+            last: (0..workers).map(|_| AtomicU64::new(0)).collect(),
+            cut_off: AtomicUsize::new(0),
+        }))
+    }
+
+    /// The longest time since a running worker last beat: each beats every second.
+    #[must_use]
+    pub fn silence(&self) -> Duration {
+        let now = self.milliseconds();
+        let last = self.0.last.iter().map(|last| last.load(Relaxed)).min();
+        Duration::from_millis(now.saturating_sub(last.unwrap_or(ENDED)))
+    }
+
+    /// Connections that were open when the workers ended: 0 after a drain in which all could finish.
+    #[must_use]
+    pub fn cut_off(&self) -> usize {
+        self.0.cut_off.load(Relaxed)
+    }
+
+    /// A worker has ended, with so many connections open.
+    fn end(&self, worker: WorkerId, left: usize) {
+        self.0.cut_off.fetch_add(left, Relaxed);
+        self.set(worker, ENDED);
+    }
+
+    fn beat(&self, worker: WorkerId) {
+        self.set(worker, self.milliseconds());
+    }
+
+    fn set(&self, worker: WorkerId, milliseconds: u64) {
+        if let Some(last) = self.0.last.get(worker.0) {
+            last.store(milliseconds, Relaxed);
+        }
+    }
+
+    fn milliseconds(&self) -> u64 {
+        u64::try_from(self.0.start.elapsed().as_millis()).unwrap_or(ENDED)
+    }
+}
+
+/// Starts a worker's thread, and returns when it has a runtime.
+fn spawn(seed: Seed, ended: mpsc::Sender<(usize, bool)>) -> std::io::Result<JoinHandle<()>> {
+    let (made, is_made) = mpsc::sync_channel(1);
+    let number = seed.id.0;
+    let thread = std::thread::Builder::new()
+        .name(format!("worker-{number}"))
+        .spawn(move || {
+            let runtime = Builder::new_current_thread()
+                .enable_all()
+                .build_local(LocalOptions::default());
+            let runtime = match runtime {
+                Ok(runtime) => runtime,
+                Err(error) => {
+                    let _ = made.send(Err(error));
+                    return;
+                }
+            };
+            let _ = made.send(Ok(()));
+            // What it shares are counters and what is only read: none is left half changed.
+            let result = catch_unwind(AssertUnwindSafe(|| run(&runtime, seed)));
+            let good = matches!(result, Ok(Ok(())));
+            if let Ok(Err(error)) = result {
+                tracing::error!(worker = number, %error, "worker cannot serve");
+            }
+            let _ = ended.send((number, good));
+        })?;
+    match is_made.recv() {
+        Ok(Ok(())) => Ok(thread),
+        Ok(Err(error)) => Err(error),
+        Err(mpsc::RecvError) => Err(std::io::Error::other("a worker did not start")),
+    }
+}
+
+/// A worker's life. What runs in here and not in a task of its own ends the worker when it panics.
+fn run(runtime: &LocalRuntime, seed: Seed) -> std::io::Result<()> {
+    runtime.block_on(async move {
+        let (drain, pulse) = (seed.drain.clone(), seed.pulse.clone());
+        let (handler, sockets) = prepare(seed);
+        let listeners = sockets
+            .into_iter()
+            .map(tokio::net::TcpListener::from_std)
+            .collect::<Result<Vec<_>, _>>()?;
+        tokio::select! {
+            never = tick(&handler, &pulse) => match never {},
+            left = serve(&handler, listeners, drain) => pulse.end(handler.context.id, left),
+        }
+        handler.context.metrics.connections(0);
+        Ok(())
+    })
+}
+
+fn prepare(seed: Seed) -> (Rc<Handler>, Vec<TcpListener>) {
+    let Seed {
+        id,
+        sockets,
+        shared,
+        metrics,
+        access_log,
+        drain: _,
+        clients,
+        pulse: _,
+    } = seed;
+    let deadlines = Deadlines::new(Instant::now());
+    let total: Arc<dyn Total> = Arc::<SharedState>::clone(&shared);
+    let context = WorkerContext {
+        id,
+        snapshot: RefCell::new(Cache::new(Arc::clone(&shared.snapshot))),
+        shared,
+        memory: RefCell::new(WorkerMemory::default()),
+        pools: Pools::new(id, deadlines.clone()),
+        deadlines: deadlines.clone(),
+        access_log,
+        metrics: metrics.worker(id),
+        no_route: metrics.route(""),
+    };
+    let handler = Handler {
+        context: Rc::new(context),
+        surroundings: Surroundings {
+            deadlines,
+            stages: Rc::new(Stages::new()),
+        },
+        slots: Slots::new(total, clients),
+        turned_away: Cell::new(0),
+    };
+    (Rc::new(handler), sockets)
+}
+
+/// Accepts until the drain, then waits for the connections to end: how many have not. Those are cut with the runtime.
+async fn serve(
+    handler: &Rc<Handler>,
+    listeners: Vec<tokio::net::TcpListener>,
+    mut drain: Drain,
+) -> usize {
+    let stages = &handler.surroundings.stages;
+    let deadlines = &handler.surroundings.deadlines;
+    let accepted = |stream, peer| handler.accepted(stream, peer);
+    let mut accepting = join_all(
+        listeners
+            .into_iter()
+            .map(|listener| accept(listener, stages, &accepted)),
+    );
+    tokio::select! {
+        // Without a listener there is nothing to wait for here.
+        _ = &mut accepting => drain.started().await,
+        () = drain.started() => {}
+    }
+    handler.context.shared.draining.store(true, Relaxed);
+    let (delay, timeout) = {
+        let mut reader = handler.context.snapshot.borrow_mut();
+        let limits = &reader.load().limits;
+        (limits.drain_delay, limits.drain_timeout)
+    };
+    stages.set(Stage::Delay);
+    deadlines.wake_all();
+    tokio::select! {
+        _ = &mut accepting => {}
+        () = tokio::time::sleep(delay) => {}
+        () = drain.cut() => {}
+    }
+    stages.set(Stage::Draining);
+    deadlines.wake_all();
+    accepting.await;
+    tokio::select! {
+        biased;
+        () = handler.slots.none_left() => {}
+        () = tokio::time::sleep(timeout) => {}
+        () = drain.cut() => {}
+    }
+    handler.slots.open()
+}
+
+/// The worker's clock: deadlines several times a second, housekeeping and a beat once.
+async fn tick(handler: &Handler, pulse: &Pulse) -> Infallible {
+    let mut interval = tokio::time::interval(Deadlines::RESOLUTION);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut ticks = 0_u32;
+    loop {
+        interval.tick().await;
+        handler.surroundings.deadlines.sweep(Instant::now());
+        if ticks.is_multiple_of(TICKS_PER_BEAT) {
+            keep_house(handler);
+            pulse.beat(handler.context.id);
+        }
+        ticks = ticks.wrapping_add(1);
+    }
+}
+
+/// Once a second. Loading the snapshot lets a worker without requests drop the old one with its keys.
+fn keep_house(handler: &Handler) {
+    let context = &handler.context;
+    let snapshot = Arc::clone(context.snapshot.borrow_mut().load());
+    let known = |id| snapshot.upstreams.iter().any(|upstream| upstream.id == id);
+    context.pools.sweep(&known);
+    context.metrics.connections(handler.slots.open());
+}
+
+impl Total for SharedState {
+    fn connections(&self) -> &AtomicUsize {
+        &self.connections
+    }
+}
+
+/// A beat each second.
+const TICKS_PER_BEAT: u32 = 4;
+
+/// No beat is expected any more.
+const ENDED: u64 = u64::MAX;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_silence_counts_until_a_worker_has_ended() {
+        let pulse = Pulse::new(2);
+        pulse.beat(WorkerId(0));
+        pulse.set(WorkerId(0), ENDED);
+        let start = Instant::now();
+        while pulse.silence() < Duration::from_millis(5) {
+            assert!(
+                start.elapsed() < Duration::from_secs(10),
+                "the second worker never beat"
+            );
+            std::thread::yield_now();
+        }
+        pulse.end(WorkerId(1), 3);
+        assert_eq!(pulse.silence(), Duration::ZERO);
+        assert_eq!(pulse.cut_off(), 3);
+    }
+
+    #[test]
+    fn a_beat_is_each_second() {
+        assert_eq!(
+            Deadlines::RESOLUTION * TICKS_PER_BEAT,
+            Duration::from_secs(1)
+        );
     }
 }
