@@ -14,10 +14,12 @@ pub struct Http1Check {
     place: Place,
     /// The begun line of which the end has not come.
     partial: Vec<u8>,
+    /// Whether there was an empty line before the request line.
+    empty_line: bool,
     head: Head,
     /// Bytes of the trailer section so far.
     trailer_bytes: usize,
-    /// Complete messages heads so far.
+    /// Complete heads so far.
     heads: u64,
 }
 
@@ -66,8 +68,6 @@ enum Place {
 /// What the head has said so far.
 #[derive(Debug, Default)]
 struct Head {
-    /// Whether there was an empty line before the request line.
-    empty_line: bool,
     http_11: bool,
     length: Option<u64>,
     chunked: bool,
@@ -114,7 +114,7 @@ impl Http1Check {
     pub(super) fn is_within_head(&self) -> bool {
         match self.place {
             Place::Field => true,
-            Place::Start => self.head.empty_line || !self.partial.is_empty(),
+            Place::Start => self.empty_line || !self.partial.is_empty(),
             Place::Sized(_)
             | Place::ChunkSize
             | Place::ChunkData(_)
@@ -227,13 +227,14 @@ impl Http1Check {
             .ok_or(Violation("a line ends with a bare LF"))?;
         self.place = match self.place {
             Place::Start if line.is_empty() => {
-                if std::mem::replace(&mut self.head.empty_line, true) {
+                if std::mem::replace(&mut self.empty_line, true) {
                     return Err(Violation("empty lines before the request line"));
                 }
                 Place::Start
             }
             Place::Start => {
                 self.head = request_line(line)?;
+                self.empty_line = false;
                 Place::Field
             }
             Place::Field if line.is_empty() => self.head_ended(),
@@ -322,10 +323,10 @@ fn field_line(line: &[u8]) -> Result<(&[u8], &[u8]), Violation> {
     }
     let value = value.get(1..).unwrap_or_default();
     // Without an early end, so that the compiler makes it a few vector operations.
-    let wrong = value.iter().fold(false, |wrong, &byte| {
-        wrong | ((byte < b' ') & (byte != b'\t')) | (byte == 0x7f)
+    let wrong = value.iter().fold(0, |wrong, &byte| {
+        wrong | u8::from(byte < b' ' && byte != b'\t') | u8::from(byte == 0x7f)
     });
-    if wrong {
+    if wrong != 0 {
         return Err(Violation("a field value has a control byte"));
     }
     Ok((name, trim_blanks(value)))

@@ -70,7 +70,7 @@ pub fn build_server_tls(
     let provider = Arc::new(aws_lc_rs::default_provider());
     let mut config = rustls::ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-        .map_err(|problem| error(Path::new("tls"), problem))?
+        .map_err(|problem| error(Path::new("tls"), &problem))?
         .with_no_client_auth()
         .with_cert_resolver(Arc::new(resolver));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
@@ -132,16 +132,16 @@ fn load_pair(
 ) -> Result<(CertifiedKey, CertificateInfo), CertificateError> {
     let chain = CertificateDer::pem_file_iter(chain_file)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|problem| error(chain_file, pem_problem(&problem, "certificate")))?;
+        .map_err(|problem| error(chain_file, &pem_problem(&problem, "certificate")))?;
     let leaf = chain.first().ok_or_else(|| {
         error(
             chain_file,
-            pem_problem(&pem::Error::NoItemsFound, "certificate"),
+            &pem_problem(&pem::Error::NoItemsFound, "certificate"),
         )
     })?;
     let info = describe(leaf, chain_file)?;
     let key = PrivateKeyDer::from_pem_file(key_file)
-        .map_err(|problem| error(key_file, pem_problem(&problem, "private key")))?;
+        .map_err(|problem| error(key_file, &pem_problem(&problem, "private key")))?;
     let provider = aws_lc_rs::default_provider();
     let key = provider
         .key_provider
@@ -153,20 +153,20 @@ fn load_pair(
         Ok(()) => Ok((certified, info)),
         Err(rustls::Error::InconsistentKeys(_)) => Err(error(
             key_file,
-            format_args!(
+            &format_args!(
                 "the private key does not belong to {}",
                 chain_file.display()
             ),
         )),
-        Err(problem) => Err(error(chain_file, problem)),
+        Err(problem) => Err(error(chain_file, &problem)),
     }
 }
 
 fn describe(leaf: &CertificateDer<'_>, file: &Path) -> Result<CertificateInfo, CertificateError> {
-    let (_, leaf) = X509Certificate::from_der(leaf).map_err(|problem| error(file, problem))?;
+    let (_, leaf) = X509Certificate::from_der(leaf).map_err(|problem| error(file, &problem))?;
     let alternative = leaf
         .subject_alternative_name()
-        .map_err(|problem| error(file, problem))?;
+        .map_err(|problem| error(file, &problem))?;
     let names = alternative
         .iter()
         .flat_map(|names| &names.value.general_names)
@@ -209,7 +209,7 @@ fn pem_problem(problem: &pem::Error, wanted: &str) -> String {
     }
 }
 
-fn error(file: &Path, problem: impl ToString) -> CertificateError {
+fn error(file: &Path, problem: &(impl ToString + ?Sized)) -> CertificateError {
     CertificateError {
         file: file.to_owned(),
         problem: problem.to_string(),

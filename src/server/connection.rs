@@ -278,11 +278,10 @@ impl<'a> Watch<'a> {
     fn should_finish(&mut self, cx: &mut std::task::Context<'_>) -> bool {
         let used = self.state.requests() > 0;
         let told = match (self.stages.now(), self.protocol) {
-            (Stage::Serving, _) => false,
             // GOAWAY lets requests pass that are on their way; a fresh connection gets its first answer before it.
             (Stage::Delay | Stage::Draining, Protocol::Http2) => used,
             // Each response says `Connection: close`: closing between requests could lose one that is on its way.
-            (Stage::Delay, Protocol::Http1) => false,
+            (Stage::Serving, _) | (Stage::Delay, Protocol::Http1) => false,
             (Stage::Draining, Protocol::Http1) => used && !self.state.is_within_head(),
         };
         let old = match &mut self.age {

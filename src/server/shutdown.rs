@@ -1,8 +1,16 @@
 //! The end: readyz 503, `drain_delay`, listeners closed, connections finished up to `drain_timeout`.
 
 use std::cell::Cell;
+use std::net::SocketAddr;
+use std::time::Duration;
 
+use futures_util::future::join_all;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
+
+use super::accept::accept;
+use super::connection::Surroundings;
+use super::slots::Slots;
 
 /// Starts the drain. Cheap to clone.
 #[derive(Clone)]
@@ -114,42 +122,54 @@ impl Stages {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use futures_util::FutureExt as _;
-
-    use super::*;
-
-    #[test]
-    fn a_signal_is_never_taken_back() {
-        let (handle, mut drain) = DrainHandle::new();
-        assert!(drain.started().now_or_never().is_none());
-        handle.start();
-        assert!(drain.started().now_or_never().is_some());
-        assert!(drain.cut().now_or_never().is_none());
-        handle.cut();
-        handle.start();
-        assert!(drain.started().now_or_never().is_some());
-        assert!(drain.cut().now_or_never().is_some());
-    }
-
-    #[test]
-    fn without_a_handle_the_drain_starts_and_is_not_cut() {
-        let (handle, mut drain) = DrainHandle::new();
-        drop(handle);
-        assert!(drain.started().now_or_never().is_some());
-        assert!(drain.cut().now_or_never().is_none());
-    }
-
-    #[test]
-    fn listeners_hear_of_the_drain_whenever_they_ask() {
-        let stages = Stages::new();
-        let mut early = Box::pin(stages.draining());
-        assert!(early.as_mut().now_or_never().is_none());
-        stages.set(Stage::Delay);
-        assert!(early.as_mut().now_or_never().is_none());
-        stages.set(Stage::Draining);
-        assert!(early.as_mut().now_or_never().is_some());
-        assert!(stages.draining().now_or_never().is_some());
-    }
+/// How long a drain may take.
+#[derive(Clone, Copy)]
+pub(super) struct DrainTimes {
+    /// From its start to closed listeners.
+    pub(super) delay: Duration,
+    /// From closed listeners to the end.
+    pub(super) timeout: Duration,
 }
+
+/// Accepts until the drain, then waits for the connections to end: how many have not. `begin` is called when the drain
+/// starts.
+pub(super) async fn serve_until_drained(
+    listeners: Vec<TcpListener>,
+    accepted: &dyn Fn(TcpStream, SocketAddr),
+    surroundings: &Surroundings,
+    slots: &Slots,
+    mut drain: Drain,
+    begin: impl FnOnce() -> DrainTimes,
+) -> usize {
+    let Surroundings { deadlines, stages } = surroundings;
+    let accepting = join_all(
+        listeners
+            .into_iter()
+            .map(|listener| accept(listener, stages, accepted)),
+    );
+    let closing = async {
+        drain.started().await;
+        let DrainTimes { delay, timeout } = begin();
+        stages.set(Stage::Delay);
+        deadlines.wake_all();
+        tokio::select! {
+            () = tokio::time::sleep(delay) => {}
+            () = drain.cut() => {}
+        }
+        // Ends the accepting, after what is left in the queues.
+        stages.set(Stage::Draining);
+        deadlines.wake_all();
+        timeout
+    };
+    let (_, timeout) = tokio::join!(accepting, closing);
+    tokio::select! {
+        biased;
+        () = slots.none_left() => {}
+        () = tokio::time::sleep(timeout) => {}
+        () = drain.cut() => {}
+    }
+    slots.open()
+}
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,6 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use arc_swap::Cache;
-use futures_util::future::join_all;
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::time::MissedTickBehavior;
 
@@ -21,10 +20,9 @@ use crate::net::Deadlines;
 use crate::proxy::{AccessLog, SharedState, WorkerContext};
 use crate::upstream::Pools;
 
-use super::accept::accept;
 use super::connection::Surroundings;
 use super::handle::Handler;
-use super::shutdown::{Stage, Stages};
+use super::shutdown::{DrainTimes, Stages, serve_until_drained};
 use super::slots::{Clients, Slots, Total};
 use super::{Drain, Listeners};
 
@@ -274,48 +272,32 @@ fn prepare(seed: Seed) -> (Rc<Handler>, Vec<TcpListener>) {
     (Rc::new(handler), sockets)
 }
 
-/// Accepts until the drain, then waits for the connections to end: how many have not. Those are cut with the runtime.
+/// Serves until the drain has ended: how many connections are left to be cut with the runtime.
 async fn serve(
     handler: &Rc<Handler>,
     listeners: Vec<tokio::net::TcpListener>,
-    mut drain: Drain,
+    drain: Drain,
 ) -> usize {
-    let stages = &handler.surroundings.stages;
-    let deadlines = &handler.surroundings.deadlines;
     let accepted = |stream, peer| handler.accepted(stream, peer);
-    let mut accepting = join_all(
-        listeners
-            .into_iter()
-            .map(|listener| accept(listener, stages, &accepted)),
-    );
-    tokio::select! {
-        // Without a listener there is nothing to wait for here.
-        _ = &mut accepting => drain.started().await,
-        () = drain.started() => {}
-    }
-    handler.context.shared.draining.store(true, Relaxed);
-    let (delay, timeout) = {
-        let mut reader = handler.context.snapshot.borrow_mut();
+    let context = &handler.context;
+    let times = || {
+        context.shared.draining.store(true, Relaxed);
+        let mut reader = context.snapshot.borrow_mut();
         let limits = &reader.load().limits;
-        (limits.drain_delay, limits.drain_timeout)
+        DrainTimes {
+            delay: limits.drain_delay,
+            timeout: limits.drain_timeout,
+        }
     };
-    stages.set(Stage::Delay);
-    deadlines.wake_all();
-    tokio::select! {
-        _ = &mut accepting => {}
-        () = tokio::time::sleep(delay) => {}
-        () = drain.cut() => {}
-    }
-    stages.set(Stage::Draining);
-    deadlines.wake_all();
-    accepting.await;
-    tokio::select! {
-        biased;
-        () = handler.slots.none_left() => {}
-        () = tokio::time::sleep(timeout) => {}
-        () = drain.cut() => {}
-    }
-    handler.slots.open()
+    serve_until_drained(
+        listeners,
+        &accepted,
+        &handler.surroundings,
+        &handler.slots,
+        drain,
+        times,
+    )
+    .await
 }
 
 /// The worker's clock: deadlines several times a second, housekeeping and a beat once.

@@ -13,7 +13,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use super::*;
 
 /// What the server's service saw of a request: target, and the body or that it broke.
-type Seen = Rc<RefCell<Vec<(String, Result<Bytes, String>)>>>;
+type Seen = Vec<(String, Result<Bytes, String>)>;
 
 async fn pair() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -34,7 +34,7 @@ fn run<F: Future>(test: F) -> F::Output {
 }
 
 /// Serves one connection as the gateway does: 101 on `/upgrade`, the body's length otherwise.
-async fn serve(server: TcpStream, seen: Seen) {
+async fn serve(server: TcpStream, seen: Rc<RefCell<Seen>>) {
     let state = ConnectionState::new();
     let io = ClientIo::plain(server, &state, Box::new(())).checked_as_http1();
     let service = service_fn(move |mut request: Request<Incoming>| {
@@ -75,7 +75,7 @@ async fn serve(server: TcpStream, seen: Seen) {
             Ok::<_, Infallible>(response)
         }
     });
-    let mut http = hyper::server::conn::http1::Builder::new();
+    let http = hyper::server::conn::http1::Builder::new();
     let _ = http
         .serve_connection(TokioIo::new(io), service)
         .with_upgrades()
@@ -83,10 +83,10 @@ async fn serve(server: TcpStream, seen: Seen) {
 }
 
 /// Sends the parts one after the other, then reads to the end. The statuses of the answer and what the service saw.
-fn exchange(parts: &[&[u8]]) -> (Vec<String>, Vec<(String, Result<Bytes, String>)>, Vec<u8>) {
+fn exchange(parts: &[&[u8]]) -> (Vec<String>, Seen, Vec<u8>) {
     run(async {
         let (mut client, server) = pair().await;
-        let seen = Seen::default();
+        let seen = Rc::<RefCell<Seen>>::default();
         let serving = tokio::task::spawn_local(serve(server, Rc::clone(&seen)));
         for part in parts {
             // A server that has closed already does not matter here.
@@ -266,7 +266,7 @@ fn a_client_that_takes_nothing_blocks_until_it_does() {
         let before = state.changes();
         let mut room = vec![0; 1 << 20];
         while state.phase() == Phase::Blocked {
-            client.read(&mut room).await.unwrap();
+            assert_ne!(client.read(&mut room).await.unwrap(), 0);
             let _ = futures_util::future::poll_immediate(io.write(&block)).await;
         }
         assert_ne!(state.changes(), before, "progress counts anew");

@@ -29,7 +29,7 @@ pub fn make_self_signed(
     if fits(&certificate_file, &key_file, names, now) {
         return Ok((certificate_file, key_file));
     }
-    let problem = |problem: rcgen::Error| error(&certificate_file, problem);
+    let problem = |problem: rcgen::Error| error(&certificate_file, &problem);
     let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).map_err(problem)?;
     let certificate = parameters(names, now)
         .map_err(problem)?
@@ -39,7 +39,7 @@ pub fn make_self_signed(
         .recursive(true)
         .mode(0o700)
         .create(directory)
-        .map_err(|problem| error(directory, problem))?;
+        .map_err(|problem| error(directory, &problem))?;
     // The key first: a certificate without its key would be taken for a pair that does not match, and made anew.
     write_whole(&key_file, &key.serialize_pem(), 0o600)?;
     write_whole(&certificate_file, &certificate.pem(), 0o644)?;
@@ -102,7 +102,7 @@ fn write_whole(file: &Path, text: &str, mode: u32) -> Result<(), CertificateErro
         new.sync_all()?;
         std::fs::rename(&beside, file)
     };
-    write().map_err(|problem| error(file, problem))
+    write().map_err(|problem| error(file, &problem))
 }
 
 const WEEK: Duration = Duration::from_hours(7 * 24);

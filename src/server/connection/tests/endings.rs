@@ -1,0 +1,146 @@
+//! How connections end: drain, age, panic, too many.
+
+use super::*;
+
+#[test]
+fn during_the_delay_requests_are_served_and_connections_told_to_close() {
+    run(async {
+        let (server, mut client) = Server::start(Protocol::Http1, limits()).await;
+        client.write_all(GET).await.unwrap();
+        assert!(
+            !response(&mut client, "/a")
+                .await
+                .contains("connection: close")
+        );
+        server.stage(Stage::Delay).await;
+        assert!(server.is_open(), "a request may be on its way");
+        client.write_all(GET).await.unwrap();
+        let text = to_end(&mut client).await;
+        assert!(
+            text.contains("connection: close\r\n") && text.ends_with("/a"),
+            "{text}"
+        );
+        assert_eq!(server.ended.await.unwrap(), Ok(()));
+    });
+}
+
+#[test]
+fn a_drain_finishes_what_is_being_served() {
+    for protocol in [Protocol::Http1, Protocol::Http2] {
+        run(async {
+            let (server, client) = Server::start(protocol, limits()).await;
+            let client = Client::new(protocol, client).await;
+            let waiting = client.spawn("/wait");
+            server.stage(Stage::Draining).await;
+            assert!(server.is_open());
+            server.go.notify_one();
+            assert_eq!(waiting.await.unwrap().unwrap(), "/wait");
+            assert_eq!(server.ended.await.unwrap(), Ok(()), "{protocol:?}");
+        });
+    }
+}
+
+#[test]
+fn a_drain_closes_idle_connections_and_waits_a_moment_for_fresh_ones() {
+    for protocol in [Protocol::Http1, Protocol::Http2] {
+        run(async {
+            let (server, client) = Server::start(protocol, limits()).await;
+            let mut client = Client::new(protocol, client).await;
+            client.get("/a").await.unwrap();
+            server.stage(Stage::Draining).await;
+            assert_eq!(server.ended.await.unwrap(), Ok(()), "idle, {protocol:?}");
+
+            let (server, client) = Server::start(protocol, limits()).await;
+            let mut client = Client::new(protocol, client).await;
+            server.stage(Stage::Draining).await;
+            assert!(server.is_open(), "fresh, {protocol:?}");
+            assert_eq!(client.get("/a").await.unwrap(), "/a");
+            assert_eq!(server.ended.await.unwrap(), Ok(()), "used, {protocol:?}");
+
+            let (server, client) = Server::start(protocol, limits()).await;
+            let _client = Client::new(protocol, client).await;
+            server.stage(Stage::Draining).await;
+            server.at(SECOND * 2).await;
+            assert_eq!(
+                server.ended.await.unwrap(),
+                Ok(()),
+                "nothing came, {protocol:?}"
+            );
+        });
+    }
+}
+
+#[test]
+fn a_head_that_has_begun_is_served_in_a_drain() {
+    run(async {
+        let (server, mut client) = Server::start(Protocol::Http1, limits()).await;
+        client.write_all(GET).await.unwrap();
+        response(&mut client, "/a").await;
+        let (front, back) = GET.split_at(10);
+        client.write_all(front).await.unwrap();
+        server.stage(Stage::Draining).await;
+        client.write_all(back).await.unwrap();
+        let text = to_end(&mut client).await;
+        assert!(
+            text.contains("connection: close\r\n") && text.ends_with("/a"),
+            "{text}"
+        );
+        assert_eq!(server.ended.await.unwrap(), Ok(()));
+    });
+}
+
+#[test]
+fn an_old_connection_is_told_to_go_after_its_request() {
+    for protocol in [Protocol::Http1, Protocol::Http2] {
+        run(async {
+            let limits = Limits {
+                connection_age: Some(SECOND * 60),
+                ..limits()
+            };
+            let (server, client) = Server::start(protocol, limits).await;
+            let mut client = Client::new(protocol, client).await;
+            client.get("/a").await.unwrap();
+            server.at(SECOND * 59).await;
+            assert!(server.is_open());
+            let waiting = client.spawn("/wait");
+            server.at(SECOND * 61).await;
+            server.go.notify_one();
+            assert_eq!(waiting.await.unwrap().unwrap(), "/wait");
+            assert_eq!(server.ended.await.unwrap(), Ok(()), "{protocol:?}");
+        });
+    }
+}
+
+#[test]
+fn a_panic_ends_its_stream_alone() {
+    run(async {
+        let (server, client) = Server::start(Protocol::Http2, limits()).await;
+        let mut client = Client::new(Protocol::Http2, client).await;
+        assert!(client.get("/panic").await.is_err());
+        assert_eq!(client.get("/a").await.unwrap(), "/a");
+        assert!(server.is_open());
+    });
+}
+
+#[test]
+fn whoever_is_turned_away_over_plaintext_reads_why() {
+    run(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        client.write_all(GET).await.unwrap();
+        let deadlines = Deadlines::new(Instant::now());
+        let turned_away = tokio::task::spawn_local(async move {
+            crate::server::handle::turn_away(stream, &deadlines).await;
+        });
+        let text = to_end(&mut client).await;
+        assert!(
+            text.starts_with("HTTP/1.1 503 ") && text.contains("Connection: close\r\n"),
+            "{text}"
+        );
+        drop(client);
+        turned_away.await.unwrap();
+    });
+}
