@@ -49,6 +49,8 @@ pub struct ConnectionState {
 /// What the I/O notes. Written and read by one thread in turn, so that no order is needed.
 #[derive(Debug, Default)]
 struct Moments {
+    /// HTTP/1.1: a blocked write says all of a client that takes nothing.
+    http1: AtomicBool,
     /// The first byte of a head has come, and not its last.
     within_head: AtomicBool,
     /// A write or flush could not go on.
@@ -103,21 +105,25 @@ impl ConnectionState {
     }
 
     /// A response body gave data, and waits until the client has room for more.
+    ///
+    /// Over HTTP/2 hyper asks a body for more only when its stream's window has room (RFC 9113 §5.2), and no write is
+    /// blocked that would tell. Over HTTP/1.1 this counts for nothing: hyper fills a buffer of its own first.
     pub fn response_waits(&self) {
         self.waiting.set(self.waiting.get() + 1);
-        self.changed();
+        self.waiting_changed();
     }
 
     /// A response body that waited was asked for more, or dropped.
     pub fn response_goes_on(&self) {
         self.waiting.set(self.waiting.get().saturating_sub(1));
-        self.changed();
+        self.waiting_changed();
     }
 
     /// What it is doing.
     #[must_use]
     pub fn phase(&self) -> Phase {
-        let stuck = self.moments.blocked.load(Relaxed) || self.waiting.get() > 0;
+        let waits = self.waiting.get() > 0 && !self.moments.http1.load(Relaxed);
+        let stuck = waits || self.moments.blocked.load(Relaxed);
         if stuck {
             Phase::Blocked
         } else if self.open.get() > 0 {
@@ -165,6 +171,12 @@ impl ConnectionState {
     pub fn set_driver(&self, waker: Option<Waker>) {
         let replaced = self.driver.replace(waker);
         drop(replaced);
+    }
+
+    fn waiting_changed(&self) {
+        if !self.moments.http1.load(Relaxed) {
+            self.changed();
+        }
     }
 
     fn changed(&self) {
@@ -236,6 +248,7 @@ impl ClientIo {
     #[must_use]
     pub fn checked_as_http1(mut self) -> Self {
         self.http1 = Some(Box::default());
+        self.moments.http1.store(true, Relaxed);
         self
     }
 

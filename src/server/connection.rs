@@ -18,7 +18,6 @@ use crate::config::Limits;
 use crate::metrics::ConnectionError;
 use crate::net::{ClientIo, ConnectionState, Deadline, Deadlines, Phase};
 
-use super::request::{Answer, OpenRequest};
 use super::shutdown::{Stage, Stages};
 
 /// What a connection needs of its worker.
@@ -38,7 +37,8 @@ pub(super) enum Protocol {
 /// How a connection ended that was not ended by its client or by the drain.
 pub(super) type Ended = Result<(), ConnectionError>;
 
-/// Serves HTTP until the connection ends or is upgraded.
+/// Serves HTTP until the connection ends or is upgraded. `serve` tells `state` of its requests, and says
+/// `Connection: close` in HTTP/1.1 while the process drains.
 ///
 /// # Errors
 /// The cause to count, when we ended it.
@@ -53,21 +53,11 @@ pub(super) async fn serve_connection<S, F, B>(
 where
     S: Fn(Request<Incoming>) -> F + Unpin + 'static,
     F: Future<Output = Result<Response<B>, Infallible>> + 'static,
-    B: Body<Data = Bytes> + Unpin + 'static,
+    B: Body<Data = Bytes> + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let watch = Watch::new(&state, protocol, limits, surroundings);
-    let stages = Rc::clone(&surroundings.stages);
-    let service = service_fn(move |request: Request<Incoming>| {
-        let version = request.version();
-        let open = OpenRequest::begin(&state);
-        let answer = serve(request);
-        let stages = Rc::clone(&stages);
-        async move {
-            let Ok(response) = answer.await;
-            Ok::<Response<Answer<B>>, Infallible>(open.answer(response, version, &stages))
-        }
-    });
+    let watch = Watch::new(state, protocol, limits, surroundings);
+    let service = service_fn(serve);
     match protocol {
         Protocol::Http1 => {
             let io = TokioIo::new(io.checked_as_http1());
@@ -225,14 +215,14 @@ enum Stop {
 
 impl<'a> Watch<'a> {
     fn new(
-        state: &Rc<ConnectionState>,
+        state: Rc<ConnectionState>,
         protocol: Protocol,
         limits: &'a Limits,
         surroundings: &'a Surroundings,
     ) -> Self {
         let deadlines = &surroundings.deadlines;
         Self {
-            state: Rc::clone(state),
+            state,
             stages: &surroundings.stages,
             limits,
             deadlines,

@@ -4,7 +4,6 @@ mod accept;
 mod connection;
 mod handle;
 mod listeners;
-mod request;
 mod shutdown;
 mod slots;
 mod worker;

@@ -245,6 +245,16 @@ fn phases_follow_bytes_and_requests() {
         state.request_began();
         assert_eq!(state.phase(), Phase::Serving);
         assert_eq!(state.bytes_read(), 18);
+        let before = state.changes();
+        state.response_waits();
+        assert_eq!(
+            (state.phase(), state.changes()),
+            (Phase::Serving, before),
+            "its writes tell"
+        );
+
+        let state = ConnectionState::new();
+        state.request_began();
         state.response_waits();
         assert_eq!(state.phase(), Phase::Blocked);
         state.response_goes_on();

@@ -9,7 +9,10 @@ use tokio::sync::Notify;
 use super::*;
 
 mod endings;
+pub(crate) mod stand_in;
 mod time_and_size;
+
+use stand_in::service;
 
 /// Limits that no test reaches by accident.
 pub(crate) fn limits() -> Limits {
@@ -64,7 +67,8 @@ impl Server {
         let go = Rc::new(Notify::new());
         let service = {
             let go = Rc::clone(&go);
-            move |request| answer(request, Rc::clone(&go))
+            let answer = move |request| answer(request, Rc::clone(&go));
+            service(Rc::clone(&state), Rc::clone(&surroundings.stages), answer)
         };
         let around = surroundings.clone();
         let ended = tokio::task::spawn_local(async move {
@@ -112,18 +116,15 @@ impl Server {
 }
 
 /// `/wait` answers after a permit, `/big` without an end, `/panic` never; everything else says its target.
-async fn answer(
-    request: Request<Incoming>,
-    go: Rc<Notify>,
-) -> Result<Response<Either<Full, Endless>>, Infallible> {
+async fn answer(request: Request<Incoming>, go: Rc<Notify>) -> Response<Either<Full, Endless>> {
     let target = request.uri().path().to_owned();
     match target.as_str() {
         "/wait" => go.notified().await,
-        "/big" => return Ok(Response::new(Either::Right(Endless))),
+        "/big" => return Response::new(Either::Right(Endless)),
         "/panic" => panic!("a fault in a request (this is a test)"),
         _ => {}
     }
-    Ok(Response::new(Either::Left(Full::from(target))))
+    Response::new(Either::Left(Full::from(target)))
 }
 
 struct Endless;

@@ -1,4 +1,3 @@
-use std::convert::Infallible;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -13,6 +12,7 @@ use tokio::task::spawn_local;
 use super::*;
 use crate::net::{ClientIo, ConnectionState, Deadlines};
 use crate::server::connection::tests::limits;
+use crate::server::connection::tests::stand_in::service;
 use crate::server::connection::{Protocol, serve_connection};
 use crate::server::slots::tests::slots;
 
@@ -47,9 +47,10 @@ async fn worker(times: DrainTimes) -> Worker {
                     let go = Rc::clone(&go);
                     async move {
                         go.notified().await;
-                        Ok::<_, Infallible>(Response::new(Full::<Bytes>::from("served")))
+                        Response::new(Full::<Bytes>::from("served"))
                     }
                 };
+                let answer = service(Rc::clone(&state), Rc::clone(&around.stages), answer);
                 serve_connection(io, Protocol::Http1, state, &limits(), &around, answer).await
             });
         };

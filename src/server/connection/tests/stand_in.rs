@@ -1,28 +1,48 @@
-//! Between hyper and the service: what a connection's limits and its end need to know of each request.
+//! What the proxy's service does for the connection, without the proxy.
 
+use std::convert::Infallible;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use http::header::{CONNECTION, HeaderValue};
-use http::{Response, StatusCode, Version};
-use hyper::body::{Body, Bytes, Frame, SizeHint};
+use http::{Request, Response, StatusCode, Version};
+use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 
 use crate::net::ConnectionState;
+use crate::server::shutdown::{Stage, Stages};
 
-use super::shutdown::{Stage, Stages};
+type Answering<B> = Pin<Box<dyn Future<Output = Result<Response<Answer<B>>, Infallible>>>>;
+
+/// A service that answers so, and does what the connection expects of it.
+pub(crate) fn service<F, B>(
+    state: Rc<ConnectionState>,
+    stages: Rc<Stages>,
+    answer: impl Fn(Request<Incoming>) -> F,
+) -> impl Fn(Request<Incoming>) -> Answering<B>
+where
+    F: Future<Output = Response<B>> + 'static,
+    B: 'static,
+{
+    move |request| {
+        let (version, stages) = (request.version(), Rc::clone(&stages));
+        let open = OpenRequest::begin(&state);
+        let answer = answer(request);
+        Box::pin(async move { Ok(open.answer(answer.await, version, &stages)) })
+    }
+}
 
 /// A request that is being served, until its response has ended or is dropped.
-pub(super) struct OpenRequest(Rc<ConnectionState>);
+struct OpenRequest(Rc<ConnectionState>);
 
 impl OpenRequest {
-    pub(super) fn begin(state: &Rc<ConnectionState>) -> Self {
+    fn begin(state: &Rc<ConnectionState>) -> Self {
         state.request_began();
         Self(Rc::clone(state))
     }
 
     /// The response on its way out.
-    pub(super) fn answer<B>(
+    fn answer<B>(
         self,
         mut response: Response<B>,
         version: Version,
@@ -37,7 +57,6 @@ impl OpenRequest {
         response.map(|body| Answer {
             body,
             request: self,
-            told: version == Version::HTTP_2,
             waits: false,
         })
     }
@@ -50,21 +69,16 @@ impl Drop for OpenRequest {
 }
 
 /// A response body that tells when the client takes nothing of it.
-///
-/// Over HTTP/2 hyper asks for more only when the stream's window has room for it (RFC 9113 §5.2), and no write fails to
-/// tell. Over HTTP/1.1 the socket tells, and hyper's asking says less: it fills its own buffer first.
-pub(super) struct Answer<B> {
+pub(crate) struct Answer<B> {
     body: B,
     request: OpenRequest,
-    /// Whether it is told: over HTTP/2.
-    told: bool,
     /// It gave data, and was not asked for more since.
     waits: bool,
 }
 
 impl<B> Answer<B> {
     fn set_waits(&mut self, waits: bool) {
-        if self.told && self.waits != waits {
+        if self.waits != waits {
             self.waits = waits;
             if waits {
                 self.request.0.response_waits();
