@@ -1,1 +1,335 @@
-//! Forwarding an admitted request.
+//! Forwarding an admitted request: its head as the upstream wants it, the answer's head as the client may see it.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, TE, TRANSFER_ENCODING, UPGRADE,
+};
+use http::request::Parts;
+use http::uri::{Authority, PathAndQuery};
+use http::{
+    Extensions, HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
+};
+use hyper::upgrade::OnUpgrade;
+
+use crate::config;
+use crate::gate::{Admission, Detail, Reason, Rejection};
+use crate::headers::{Upgrade, append_via, remove_response_hop_by_hop};
+use crate::upstream::{SendError, Sent, Upstream};
+
+use super::body::{RequestBody, Upload, UploadLimits, UploadState};
+use super::record::Record;
+use super::respond::X_REQUEST_ID;
+use super::response_body::{Payload, Relay};
+use super::upgrade::Switched;
+use super::{RequestSnapshot, WorkerContext};
+
+/// What the upstream said.
+pub(super) enum Answer {
+    /// An answer.
+    Response(Response<Payload>),
+    /// 101: the connection now speaks another protocol.
+    Switched(Response<Payload>, Box<Switched>),
+}
+
+/// Sends an admitted request upstream and waits for the head of the answer.
+///
+/// # Errors
+/// A body over its limit, an upstream that cannot be reached, fails or takes too long.
+pub(super) async fn forward(
+    worker: &WorkerContext,
+    snapshot: &RequestSnapshot,
+    admission: Admission,
+    mut parts: Parts,
+    upload: Option<&Rc<Upload>>,
+    record: &mut Record,
+) -> Result<Answer, Rejection> {
+    let route = admission.route();
+    let Some(upstream) = snapshot.upstreams.get(route.upstream) else {
+        return Err(fault(Reason::Internal, "the route has no upstream"));
+    };
+    let limits = UploadLimits {
+        bytes: route.body_bytes.or(snapshot.limits.body_bytes),
+        idle: snapshot.limits.body_idle_timeout,
+    };
+    check_length(upload, limits.bytes)?;
+    let client = parts.extensions.remove::<OnUpgrade>();
+    edit_head(&mut parts, &admission, &upstream.config)?;
+    set_framing(&mut parts.headers, upload.map(|upload| upload.length()))?;
+    set_upgrade(&mut parts.headers, admission.upgrade(), upload.is_some())?;
+    parts.headers.insert(X_REQUEST_ID, record.id().to_value());
+    let replayable =
+        upload.is_none() && admission.upgrade().is_none() && is_replayable(&parts.method);
+    let body = upload.map_or_else(RequestBody::default, |upload| {
+        let (upload, snapshot) = (Rc::clone(upload), Rc::clone(snapshot));
+        RequestBody::new(upload, limits, worker.deadlines.clone(), snapshot)
+    });
+    let request = Request::from_parts(parts, body);
+    let sent = send(worker, upstream, request, replayable, upload, record).await?;
+    if sent.response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return switch(worker, snapshot, &admission, client, sent);
+    }
+    Ok(Answer::Response(downstream(sent, snapshot)))
+}
+
+async fn send(
+    worker: &WorkerContext,
+    upstream: &Arc<Upstream>,
+    request: Request<RequestBody>,
+    replayable: bool,
+    upload: Option<&Rc<Upload>>,
+    record: &mut Record,
+) -> Result<Sent, Rejection> {
+    let began = Instant::now();
+    match worker.pools.send(upstream, request, replayable).await {
+        Ok(sent) => {
+            record.answered(began.elapsed());
+            Ok(sent)
+        }
+        Err(error) => Err(failure(&error, upload.map(|upload| upload.state()))),
+    }
+}
+
+/// A length that the client told is checked before anything goes upstream.
+fn check_length(upload: Option<&Rc<Upload>>, limit: Option<u64>) -> Result<(), Rejection> {
+    match (upload.and_then(|upload| upload.length()), limit) {
+        (Some(length), Some(limit)) if length > limit => Err(Rejection {
+            reason: Reason::BodyTooLarge,
+            detail: Detail::Fault(format!("{length} bytes: at most {limit} are taken").into()),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Makes a decided head the upstream's: target in origin form byte for byte, `Host`, one `Cookie`, no expectation.
+/// The gate has removed what ends here, and inserted what comes from us.
+fn edit_head(
+    parts: &mut Parts,
+    admission: &Admission,
+    upstream: &config::Upstream,
+) -> Result<(), Rejection> {
+    set_host(&mut parts.headers, parts.uri.authority(), upstream)?;
+    set_target(&mut parts.uri, admission.path_and_query());
+    if parts.version == Version::HTTP_2 {
+        join_cookies(&mut parts.headers);
+    }
+    // The body is polled, and 100 (Continue) sent by hyper, once the upstream's connection takes it. The upstream is
+    // not asked: one that says no answers anyway, and the body is not read to its end.
+    parts.headers.remove(EXPECT);
+    parts.version = Version::HTTP_11;
+    // What hyper's server left there means the client's connection.
+    parts.extensions = Extensions::new();
+    Ok(())
+}
+
+/// `Host`: the client's (`:authority` in HTTP/2, and of an absolute target), or the upstream's own.
+fn set_host(
+    headers: &mut HeaderMap,
+    authority: Option<&Authority>,
+    upstream: &config::Upstream,
+) -> Result<(), Rejection> {
+    let value = match upstream.host {
+        config::Host::Keep => match authority {
+            Some(authority) => HeaderValue::from_str(authority.as_str()),
+            None if headers.contains_key(HOST) => return Ok(()),
+            // HTTP/1.0 may do without; HTTP/1.1, which the upstream gets, may not.
+            None => HeaderValue::from_str(&own_host(upstream)),
+        },
+        config::Host::Upstream => HeaderValue::from_str(&own_host(upstream)),
+    };
+    match value {
+        Ok(value) => {
+            headers.insert(HOST, value);
+            Ok(())
+        }
+        Err(_) => Err(fault(Reason::MalformedHost, "no field value")),
+    }
+}
+
+/// The authority of the upstream's first URL; the scheme's own port is left out.
+fn own_host(upstream: &config::Upstream) -> String {
+    let Some(url) = upstream.urls.first() else {
+        return String::new();
+    };
+    let host = if url.host.contains(':') {
+        format!("[{}]", url.host)
+    } else {
+        url.host.to_string()
+    };
+    match (url.tls, url.port) {
+        (false, 80) | (true, 443) => host,
+        (_, port) => format!("{host}:{port}"),
+    }
+}
+
+/// Origin form (RFC 9112 §3.2.1), with the bytes that the client sent.
+fn set_target(uri: &mut Uri, stripped: Option<&PathAndQuery>) {
+    if stripped.is_none() && uri.scheme().is_none() && uri.authority().is_none() {
+        return;
+    }
+    let target = stripped.or(uri.path_and_query()).cloned();
+    *uri = Uri::from(target.unwrap_or_else(|| PathAndQuery::from_static("/")));
+}
+
+/// HTTP/2 may send a cookie in crumbs; HTTP/1.1 has one line (RFC 9113 §8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    let mut crumbs = headers.get_all(COOKIE).iter();
+    if crumbs.next().is_none() || crumbs.next().is_none() {
+        return;
+    }
+    let crumbs: Vec<&[u8]> = headers
+        .get_all(COOKIE)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
+    // Values joined with visible characters are a value.
+    if let Ok(whole) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])) {
+        headers.insert(COOKIE, whole);
+    }
+}
+
+/// Framing for HTTP/1.1: a length stays a length, and what has none is chunked, whatever the method. `body` is the
+/// body's length, if there is a body and if it has one.
+///
+/// hyper would drop the unframed body of a GET, and a length without a body would make the upstream read the next
+/// request as that body.
+fn set_framing(headers: &mut HeaderMap, body: Option<Option<u64>>) -> Result<(), Rejection> {
+    match body {
+        None => {
+            let zero = |value: &HeaderValue| value.as_bytes().iter().all(|byte| *byte == b'0');
+            if !headers.get_all(CONTENT_LENGTH).iter().all(zero) {
+                return Err(fault(
+                    Reason::MalformedField,
+                    "Content-Length without a body",
+                ));
+            }
+        }
+        Some(Some(_)) => {}
+        Some(None) => {
+            headers.remove(CONTENT_LENGTH);
+            headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
+    }
+    Ok(())
+}
+
+/// The fields of this hop: an upgrade that we forward, and the option that RFC 9110 §10.1.4 wants beside `TE`.
+fn set_upgrade(
+    headers: &mut HeaderMap,
+    upgrade: Option<Upgrade>,
+    has_body: bool,
+) -> Result<(), Rejection> {
+    let te = headers.contains_key(TE);
+    match upgrade {
+        Some(Upgrade::WebSocket) => {
+            // Its bytes would stand before those of the new protocol, where only the upstream knows what they are.
+            if has_body {
+                return Err(fault(Reason::MalformedField, "an upgrade with a body"));
+            }
+            headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+            headers.insert(
+                CONNECTION,
+                HeaderValue::from_static(if te { "upgrade, te" } else { "upgrade" }),
+            );
+        }
+        None if te => {
+            headers.insert(CONNECTION, HeaderValue::from_static("te"));
+        }
+        None => {}
+    }
+    Ok(())
+}
+
+/// Whether a request without a body may be sent a second time (RFC 9110 §9.2.2).
+fn is_replayable(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
+/// The upstream's answer, as the client may see it.
+fn downstream(sent: Sent, snapshot: &RequestSnapshot) -> Response<Payload> {
+    let (mut head, body) = sent.response.into_parts();
+    clean_answer(&mut head, snapshot);
+    let payload = Payload::Upstream(Relay::new(body), sent.in_flight, Rc::clone(snapshot));
+    Response::from_parts(head, payload)
+}
+
+fn clean_answer(head: &mut http::response::Parts, snapshot: &RequestSnapshot) {
+    remove_response_hop_by_hop(&mut head.headers);
+    // A field that names an identity means something only on its way to the upstream.
+    snapshot.strip.strip(&mut head.headers);
+    append_via(&mut head.headers, head.version);
+    // hyper would write the upstream's version; what the client's connection speaks is hyper's to know.
+    head.version = Version::HTTP_11;
+}
+
+/// Joins the connections after the upstream's 101, if it is the answer to what was asked.
+fn switch(
+    worker: &WorkerContext,
+    snapshot: &RequestSnapshot,
+    admission: &Admission,
+    client: Option<OnUpgrade>,
+    mut sent: Sent,
+) -> Result<Answer, Rejection> {
+    let upstream = hyper::upgrade::on(&mut sent.response);
+    let (mut head, _empty) = sent.response.into_parts();
+    let answered = head.headers.get(UPGRADE).map(HeaderValue::as_bytes);
+    let protocol = match admission.upgrade() {
+        Some(Upgrade::WebSocket) => "websocket",
+        None => return Err(fault(Reason::UpstreamFailed, "101 to no upgrade")),
+    };
+    let (Some(client), Some(answered)) = (client, answered) else {
+        return Err(fault(Reason::UpstreamFailed, "101 without Upgrade"));
+    };
+    if !answered.eq_ignore_ascii_case(protocol.as_bytes()) {
+        return Err(fault(Reason::UpstreamFailed, "101 to another protocol"));
+    }
+    clean_answer(&mut head, snapshot);
+    head.headers
+        .insert(UPGRADE, HeaderValue::from_static(protocol));
+    head.headers
+        .insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    let now = worker.shared.clock.now();
+    let switched = Box::new(Switched {
+        client,
+        upstream,
+        in_flight: sent.in_flight,
+        idle: snapshot.limits.upgrade_idle_timeout,
+        lasts: admission
+            .expires()
+            .map(|expires| super::upgrade::until(now, expires)),
+    });
+    Ok(Answer::Switched(
+        Response::from_parts(head, Payload::Empty),
+        switched,
+    ))
+}
+
+/// Why there is no answer. A body that failed on the client's side makes the upstream's connection fail too; the
+/// client's part is told then.
+fn failure(error: &SendError, upload: Option<UploadState>) -> Rejection {
+    let reason = match upload {
+        Some(UploadState::TooLarge) => Reason::BodyTooLarge,
+        Some(UploadState::Idle) => Reason::RequestTimeout,
+        Some(UploadState::Broken) => Reason::MalformedField,
+        Some(UploadState::Open | UploadState::Complete) | None => match error {
+            SendError::Connect(_) | SendError::Resolve(_) => Reason::UpstreamUnreachable,
+            SendError::Broken(_) => Reason::UpstreamFailed,
+            SendError::ConnectTimeout | SendError::ResponseTimeout => Reason::UpstreamTimeout,
+        },
+    };
+    fault(reason, &error.to_string())
+}
+
+/// A rejection whose detail is for the log.
+pub(super) fn fault(reason: Reason, what: &str) -> Rejection {
+    Rejection {
+        reason,
+        detail: Detail::Fault(what.into()),
+    }
+}
+
+#[cfg(test)]
+#[path = "forward_tests.rs"]
+mod tests;

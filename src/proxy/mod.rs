@@ -1,14 +1,24 @@
 //! From a request to its answer: decide, forward, record.
 
+mod access_log;
 mod body;
 mod context;
 mod forward;
+mod line;
 mod record;
+mod request_id;
 mod respond;
+mod response_body;
 mod service;
 mod upgrade;
 
-pub use body::{RequestBody, ResponseBody};
-pub use context::{ConnectionContext, Publisher, SharedState, WorkerContext};
-pub use record::{AccessLog, AccessLogSink, access_log};
+pub use access_log::{AccessLog, AccessLogSink, access_log};
+pub use body::{BodyError, RequestBody};
+pub use context::{
+    ConnectionContext, OpenGuard, Publisher, RequestSnapshot, SharedState, WorkerContext,
+    WorkerLocal,
+};
+pub use respond::rejection_response;
+pub use response_body::ResponseBody;
 pub use service::serve;
+pub use upgrade::Tunnel;

@@ -1,26 +1,313 @@
-//! One access-log line for each request, whatever happened: made by the worker, written by another thread.
+//! One record for each request, whatever happens: a metric and an access-log line when it ends.
 
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::rc::Rc;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-/// A worker's end of the access log. A full queue drops lines and counts them; it never blocks.
-#[derive(Clone)]
-pub struct AccessLog {}
+use http::request::Parts;
+use http::uri::Authority;
+use http::{HeaderValue, Method, StatusCode, Uri, Version, header};
+use smallvec::SmallVec;
 
-/// Where the lines go: `write` is called on the log's own thread with whole lines.
-pub trait AccessLogSink: Send + 'static {
-    /// Writes whole lines.
-    ///
-    /// # Errors
-    /// When they cannot be written; they are lost then.
-    fn write(&mut self, lines: &[u8]) -> std::io::Result<()>;
+use crate::gate::{Detail, Observer, Reason, Rejection};
+use crate::headers::Client;
+use crate::jwt::VerifiedToken;
+use crate::routing::Route;
+
+use super::body::{BodyError, Upload};
+use super::line::{Entry, SUBJECT_BYTES};
+use super::request_id::RequestId;
+use super::upgrade::Traffic;
+use super::{AccessLog, ConnectionContext};
+
+/// What the log and the metrics say when the client went away before it had its whole answer.
+const CLIENT_CLOSED_REQUEST: u16 = 499;
+
+/// The record of one request. It is written when it is dropped, so it is written once, whatever happens: a refusal, a
+/// fault, a client that goes away while anything is awaited.
+pub(super) struct Record {
+    connection: Rc<ConnectionContext>,
+    facts: Facts,
 }
 
-/// Starts the log's thread. `json`: an object a line; else text. `None` as sink: nothing is logged.
-#[must_use]
-pub fn access_log(
-    _sink: Option<Box<dyn AccessLogSink>>,
-    _json: bool,
-    _dropped: Arc<dyn Fn(u64) + Send + Sync>,
-) -> AccessLog {
-    todo!("proxy helper")
+/// What is known of a request.
+struct Facts {
+    began: Instant,
+    time: jiff::Timestamp,
+    id: RequestId,
+    method: Method,
+    version: Version,
+    /// Host and path; only with an access log.
+    target: Option<(Uri, Option<HeaderValue>)>,
+    client: Option<Client>,
+    route: Option<Arc<Route>>,
+    issuer: Option<Arc<str>>,
+    /// At most [`SUBJECT_BYTES`] and a few, so that the line shows that something was cut off.
+    subject: SmallVec<[u8; 40]>,
+    status: Option<StatusCode>,
+    refusal: Option<Rejection>,
+    upstream: Option<Duration>,
+    upload: Option<Rc<Upload>>,
+    tunnel: Option<Rc<Traffic>>,
+    bytes_out: u64,
+    end: End,
 }
+
+/// How a request ended.
+#[derive(Debug, PartialEq, Eq)]
+enum End {
+    /// It has not, or the client did not wait for it.
+    Open,
+    /// With the last byte of the answer.
+    Whole,
+    /// The upstream's body broke off.
+    Broke(Box<str>),
+}
+
+impl Record {
+    /// The record of a request that has just come.
+    pub(super) fn new(
+        connection: Rc<ConnectionContext>,
+        head: &Parts,
+        time: jiff::Timestamp,
+    ) -> Self {
+        let worker = &connection.worker;
+        let facts = Facts {
+            began: Instant::now(),
+            time,
+            id: worker.local.request_ids.fresh(),
+            method: head.method.clone(),
+            version: head.version,
+            target: worker
+                .access_log
+                .is_on()
+                .then(|| (head.uri.clone(), head.headers.get(header::HOST).cloned())),
+            client: None,
+            route: None,
+            issuer: None,
+            subject: SmallVec::new(),
+            status: None,
+            refusal: None,
+            upstream: None,
+            upload: None,
+            tunnel: None,
+            bytes_out: 0,
+            end: End::Open,
+        };
+        Self { connection, facts }
+    }
+
+    /// What the request is called.
+    pub(super) fn id(&self) -> &RequestId {
+        &self.facts.id
+    }
+
+    /// Takes over the id that the request came with, if a trusted proxy sent it.
+    pub(super) fn take_over_id(&mut self, given: Option<HeaderValue>) {
+        if self
+            .facts
+            .client
+            .is_some_and(|client| client.via_trusted_proxy)
+            && let Some(id) = given.and_then(RequestId::given)
+        {
+            self.facts.id = id;
+        }
+    }
+
+    /// The request has a body.
+    pub(super) fn uploads(&mut self, upload: &Rc<Upload>) {
+        self.facts.upload = Some(Rc::clone(upload));
+    }
+
+    /// The upstream's answer began.
+    pub(super) fn answered(&mut self, after: Duration) {
+        self.facts.upstream = Some(after);
+    }
+
+    /// The answer is an answer of the upstream.
+    pub(super) fn status(&mut self, status: StatusCode) {
+        self.facts.status = Some(status);
+    }
+
+    /// The answer is a refusal.
+    pub(super) fn refused(&mut self, status: StatusCode, rejection: Rejection) {
+        self.facts.status = Some(status);
+        self.facts.refusal = Some(rejection);
+    }
+
+    /// Bytes of the answer's body went to the client.
+    pub(super) fn sent(&mut self, bytes: usize) {
+        self.facts.bytes_out += u64::try_from(bytes).unwrap_or(u64::MAX);
+    }
+
+    /// The answer is complete.
+    pub(super) fn finish(mut self) {
+        self.facts.end = End::Whole;
+    }
+
+    /// The upstream broke off in the middle of its body.
+    pub(super) fn broke(mut self, error: &BodyError) {
+        self.facts.end = End::Broke(error.to_string().into());
+    }
+
+    /// The answer was 101. However the tunnel ends, that is a whole answer.
+    pub(super) fn upgraded(&mut self, traffic: &Rc<Traffic>) {
+        self.facts.tunnel = Some(Rc::clone(traffic));
+        self.facts.end = End::Whole;
+    }
+}
+
+impl Observer for Record {
+    fn client(&mut self, client: Client) {
+        self.facts.client = Some(client);
+    }
+
+    fn route(&mut self, route: &Arc<Route>) {
+        self.facts.route = Some(Arc::clone(route));
+    }
+
+    fn token(&mut self, token: &VerifiedToken) {
+        if !self.connection.worker.access_log.is_on() {
+            return;
+        }
+        self.facts.issuer = Some(Arc::clone(&token.issuer().name));
+        if let Some(subject) = token.claims().text("sub") {
+            let kept = subject.floor_char_boundary(SUBJECT_BYTES + 4);
+            self.facts.subject = SmallVec::from_slice(&subject.as_bytes()[..kept]);
+        }
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        let worker = &self.connection.worker;
+        let facts = &self.facts;
+        let duration = facts.began.elapsed();
+        let metrics = facts
+            .route
+            .as_ref()
+            .map_or(&worker.no_route, |route| &route.metrics);
+        metrics.finished(worker.id, &facts.method, facts.final_status(), duration);
+        if let Some(rejection) = &facts.refusal {
+            metrics.rejected(worker.id, rejection.reason.index());
+        }
+        facts.log(&worker.access_log, &self.connection, duration);
+        self.connection.state.request_ended();
+    }
+}
+
+impl Facts {
+    fn final_status(&self) -> u16 {
+        match (&self.end, self.status) {
+            (End::Whole | End::Broke(_), Some(status)) => status.as_u16(),
+            (End::Open, _) | (_, None) => CLIENT_CLOSED_REQUEST,
+        }
+    }
+
+    fn log(&self, log: &AccessLog, connection: &ConnectionContext, duration: Duration) {
+        let Some((uri, host)) = &self.target else {
+            return;
+        };
+        let (reason, detail) = self.cause();
+        let (bytes_in, bytes_out) = self.bytes();
+        log.add(&Entry {
+            time: self.time,
+            request_id: self.id.as_str(),
+            client: match self.client {
+                Some(client) => client.address,
+                None => canonical(connection.peer.address.ip()),
+            },
+            method: self.method.as_str(),
+            host: &host_of(uri, host.as_ref()),
+            path: uri.path(),
+            route: self.route.as_ref().map(|route| &*route.name),
+            status: self.final_status(),
+            reason,
+            detail: detail.as_deref(),
+            issuer: self.issuer.as_deref(),
+            subject: std::str::from_utf8(&self.subject)
+                .ok()
+                .filter(|subject| !subject.is_empty()),
+            duration,
+            upstream: self.upstream,
+            bytes_in,
+            bytes_out,
+            version: version_name(self.version),
+            tls: connection.peer.secure,
+        });
+    }
+
+    /// Bytes of bodies, from the client and to it.
+    fn bytes(&self) -> (u64, u64) {
+        match (&self.tunnel, &self.upload) {
+            (Some(tunnel), _) => (tunnel.bytes_in(), tunnel.bytes_out()),
+            (None, Some(upload)) => (upload.received(), self.bytes_out),
+            (None, None) => (0, self.bytes_out),
+        }
+    }
+
+    /// Why the request did not end well: the reason's name, and what only the log may say.
+    fn cause(&self) -> (Option<&'static str>, Option<Cow<'_, str>>) {
+        match (&self.refusal, &self.end) {
+            (Some(rejection), _) => (
+                Some(rejection.reason.name()),
+                detail_text(&rejection.detail),
+            ),
+            (None, End::Broke(error)) => (
+                Some(Reason::UpstreamFailed.name()),
+                Some(Cow::Borrowed(error)),
+            ),
+            (None, End::Open) => (None, Some(Cow::Borrowed("the client went away"))),
+            (None, End::Whole) => (None, None),
+        }
+    }
+}
+
+/// What a refusal's detail says in the log.
+fn detail_text(detail: &Detail) -> Option<Cow<'_, str>> {
+    match detail {
+        Detail::None => None,
+        Detail::Target(error) => Some(error.to_string().into()),
+        Detail::Credentials(error) => Some(error.to_string().into()),
+        Detail::Connection(error) => Some(error.to_string().into()),
+        Detail::Token(error) => Some(error.to_string().into()),
+        Detail::Rule(rule) => Some(format!("rule: {rule}").into()),
+        Detail::Scopes(scopes) => Some(format!("needs scope: {}", scopes.join(" ")).into()),
+        Detail::Allow(methods) => {
+            let names: Vec<&str> = methods.iter().map(Method::as_str).collect();
+            Some(format!("allowed: {}", names.join(", ")).into())
+        }
+        Detail::Fault(fault) => Some(Cow::Borrowed(fault)),
+    }
+}
+
+/// The host that was asked for: of the target, else of the `Host` field.
+fn host_of<'h>(uri: &'h Uri, host: Option<&'h HeaderValue>) -> Cow<'h, str> {
+    match (uri.authority().map(Authority::as_str), host) {
+        // Credentials may stand before the `@`.
+        (Some(authority), _) => authority.rsplit('@').next().unwrap_or_default().into(),
+        (None, Some(host)) => String::from_utf8_lossy(host.as_bytes()),
+        (None, None) => Cow::Borrowed(""),
+    }
+}
+
+/// An IPv4 address is one, however the socket spells it.
+fn canonical(address: IpAddr) -> IpAddr {
+    address.to_canonical()
+}
+
+/// The version's number, as RFC 9110 §2.5 writes it.
+fn version_name(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_10 => "1.0",
+        Version::HTTP_2 => "2",
+        // hyper hands over no other.
+        _ => "1.1",
+    }
+}
+
+#[cfg(test)]
+#[path = "record_tests.rs"]
+mod tests;

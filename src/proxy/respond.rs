@@ -1,17 +1,182 @@
 //! A refusal as a response: status, challenge, problem+json (RFC 9457).
 
-use http::Response;
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
+use hyper::body::Bytes;
 
-use crate::gate::Rejection;
+use crate::gate::{Detail, Reason, Rejection};
+use crate::headers::{Challenge, challenge};
 
 use super::ResponseBody;
+use super::line::escape;
+use super::response_body::Payload;
+
+/// What a request is called, both ways.
+pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The response for a refusal. `realm` for challenges; `request_id` is in the body and in `X-Request-Id`.
+///
+/// The client learns the reason and nothing of the detail, except what RFC 6750 §3 and RFC 9110 §15.5.6 want it to
+/// know: the scopes and the methods of the route.
 #[must_use]
 pub fn rejection_response(
-    _rejection: &Rejection,
-    _realm: &str,
-    _request_id: &str,
+    rejection: &Rejection,
+    realm: &str,
+    request_id: &str,
 ) -> Response<ResponseBody> {
-    todo!("proxy helper")
+    let reason = rejection.reason;
+    let problem = problem(
+        reason.name(),
+        reason.title(),
+        reason.status().as_u16(),
+        request_id,
+    );
+    let mut headers = HeaderMap::with_capacity(8);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("application/problem+json"),
+    );
+    // Stated here, so that the answer to a HEAD, whose body is taken off, says the same (RFC 9110 §9.3.2).
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(problem.len()));
+    if let Some(what) = challenge_for(rejection) {
+        headers.insert(WWW_AUTHENTICATE, challenge(realm, what));
+    }
+    if let Detail::Allow(methods) = &rejection.detail {
+        headers.insert(ALLOW, allow(methods));
+    }
+    if let Some(seconds) = retry_after(reason) {
+        headers.insert(RETRY_AFTER, HeaderValue::from_static(seconds));
+    }
+    if let Ok(value) = HeaderValue::from_str(request_id) {
+        headers.insert(X_REQUEST_ID, value);
+    }
+    let body = ResponseBody::unrecorded(Payload::Full(Bytes::from(problem)));
+    let mut response = Response::new(body);
+    *response.status_mut() = reason.status();
+    *response.headers_mut() = headers;
+    response
 }
+
+/// The problem details. Every member comes from a closed set, the request id excepted.
+fn problem(name: &str, title: &str, status: u16, request_id: &str) -> Vec<u8> {
+    let mut json = Vec::with_capacity(256);
+    json.extend_from_slice(br#"{"type":"urn:portcullis:reason:"#);
+    escape(name, &mut json);
+    json.extend_from_slice(br#"","title":""#);
+    escape(title, &mut json);
+    json.extend_from_slice(br#"","status":"#);
+    json.extend_from_slice(itoa::Buffer::new().format(status).as_bytes());
+    json.extend_from_slice(br#","reason":""#);
+    escape(name, &mut json);
+    json.extend_from_slice(br#"","request_id":""#);
+    escape(request_id, &mut json);
+    json.extend_from_slice(b"\"}\n");
+    json
+}
+
+/// RFC 6750 §3.1: which challenge a refusal carries. No `_` arm: a new reason must choose here.
+fn challenge_for(rejection: &Rejection) -> Option<Challenge<'_>> {
+    match rejection.reason {
+        Reason::MissingToken => Some(Challenge::Missing),
+        Reason::MalformedCredentials => Some(Challenge::InvalidRequest),
+        Reason::TokenTooLarge
+        | Reason::Malformed
+        | Reason::UnsupportedAlgorithm
+        | Reason::CriticalHeader
+        | Reason::UnknownKey
+        | Reason::WrongIssuer
+        | Reason::BadSignature
+        | Reason::Expired
+        | Reason::NotYetValid
+        | Reason::WrongType
+        | Reason::WrongAudience
+        | Reason::MissingClaim
+        | Reason::LifetimeTooLong
+        | Reason::SenderConstrained => Some(Challenge::InvalidToken),
+        Reason::InsufficientScope => Some(Challenge::InsufficientScope(match &rejection.detail {
+            Detail::Scopes(scopes) => scopes,
+            Detail::None
+            | Detail::Target(_)
+            | Detail::Credentials(_)
+            | Detail::Connection(_)
+            | Detail::Token(_)
+            | Detail::Rule(_)
+            | Detail::Allow(_)
+            | Detail::Fault(_) => &[],
+        })),
+        Reason::ClaimMismatch => Some(Challenge::InsufficientScope(&[])),
+        Reason::MalformedTarget
+        | Reason::AmbiguousPath
+        | Reason::MalformedHost
+        | Reason::MalformedField
+        | Reason::NoRoute
+        | Reason::MethodNotAllowed
+        | Reason::RequestTimeout
+        | Reason::BodyTooLarge
+        | Reason::HeadTooLarge
+        | Reason::Internal
+        | Reason::NotImplemented
+        | Reason::UpstreamUnreachable
+        | Reason::UpstreamFailed
+        | Reason::KeysUnavailable
+        | Reason::Overloaded
+        | Reason::Draining
+        | Reason::UpstreamTimeout => None,
+    }
+}
+
+/// In how many seconds a client may try again (RFC 9110 §10.2.3): every 503 says it.
+fn retry_after(reason: Reason) -> Option<&'static str> {
+    match reason {
+        // Keys come with a reload or with the next fetch.
+        Reason::KeysUnavailable => Some("5"),
+        Reason::Overloaded => Some("2"),
+        // Another process is there already, or soon.
+        Reason::Draining => Some("1"),
+        Reason::MissingToken
+        | Reason::MalformedCredentials
+        | Reason::TokenTooLarge
+        | Reason::Malformed
+        | Reason::UnsupportedAlgorithm
+        | Reason::CriticalHeader
+        | Reason::UnknownKey
+        | Reason::WrongIssuer
+        | Reason::BadSignature
+        | Reason::Expired
+        | Reason::NotYetValid
+        | Reason::WrongType
+        | Reason::WrongAudience
+        | Reason::MissingClaim
+        | Reason::LifetimeTooLong
+        | Reason::SenderConstrained
+        | Reason::InsufficientScope
+        | Reason::ClaimMismatch
+        | Reason::MalformedTarget
+        | Reason::AmbiguousPath
+        | Reason::MalformedHost
+        | Reason::MalformedField
+        | Reason::NoRoute
+        | Reason::MethodNotAllowed
+        | Reason::RequestTimeout
+        | Reason::BodyTooLarge
+        | Reason::HeadTooLarge
+        | Reason::Internal
+        | Reason::NotImplemented
+        | Reason::UpstreamUnreachable
+        | Reason::UpstreamFailed
+        | Reason::UpstreamTimeout => None,
+    }
+}
+
+/// `Allow` (RFC 9110 §10.2.1). Methods are tokens, so they can stand in a field.
+fn allow(methods: &[Method]) -> HeaderValue {
+    let names: Vec<&str> = methods.iter().map(Method::as_str).collect();
+    HeaderValue::from_str(&names.join(", ")).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+#[cfg(test)]
+#[path = "respond_tests.rs"]
+mod tests;

@@ -1,20 +1,167 @@
 //! One request: decide, forward, record.
 
 use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
+use std::sync::atomic::Ordering;
 
-use http::{Request, Response};
+use futures_util::FutureExt as _;
+use http::header::{CONNECTION, EXPECT};
+use http::request::Parts;
+use http::{HeaderValue, Method, Request, Response, Version};
 use hyper::body::Incoming;
 
-use super::{ConnectionContext, ResponseBody};
+use crate::clock::UnixTime;
+use crate::gate::{Head, Reason, Rejection, decide};
+
+use super::body::{Upload, UploadState, discard, is_short};
+use super::forward::{Answer, fault, forward};
+use super::record::Record;
+use super::respond::{X_REQUEST_ID, rejection_response};
+use super::response_body::Payload;
+use super::{ConnectionContext, RequestSnapshot, ResponseBody, upgrade};
 
 /// Answers one request.
 ///
 /// # Errors
 /// Never: every fault is an answer. A broken upstream body breaks the response body instead.
 pub async fn serve(
-    _connection: Rc<ConnectionContext>,
-    _request: Request<Incoming>,
+    connection: Rc<ConnectionContext>,
+    request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, Infallible> {
-    todo!("proxy helper")
+    connection.state.request_began();
+    let (parts, body) = request.into_parts();
+    let time = connection.worker.shared.clock.timestamp();
+    let mut record = Record::new(Rc::clone(&connection), &parts, time);
+    let asked = Asked {
+        http2: parts.version == Version::HTTP_2,
+        head: parts.method == Method::HEAD,
+        expects: parts.headers.contains_key(EXPECT),
+        upload: Upload::new(body, parts.version == Version::HTTP_2),
+        snapshot: connection.worker.current_snapshot(),
+    };
+    if let Some(upload) = &asked.upload {
+        record.uploads(upload);
+    }
+    let now = UnixTime::from_seconds(time.as_second());
+    // A panic ends this request alone: the snapshot is immutable, and a worker's memory holds only whole entries.
+    let outcome = AssertUnwindSafe(answer(&connection, &asked, parts, now, &mut record))
+        .catch_unwind()
+        .await;
+    let mut response = match outcome {
+        Ok(Ok(Answer::Response(response))) => {
+            record.status(response.status());
+            response.map(|payload| ResponseBody::new(payload, record))
+        }
+        Ok(Ok(Answer::Switched(response, switched))) => {
+            record.status(response.status());
+            upgrade::begin(&connection, *switched, record);
+            return Ok(response.map(ResponseBody::unrecorded));
+        }
+        Ok(Err(rejection)) => refuse(&connection, &asked, rejection, record),
+        Err(_reported_by_the_panic_hook) => {
+            let rejection = fault(Reason::Internal, "panicked");
+            refuse(&connection, &asked, rejection, record)
+        }
+    };
+    if !asked.http2 && connection.worker.shared.draining.load(Ordering::Relaxed) {
+        close_after(&mut response);
+    }
+    Ok(response)
+}
+
+/// What is left of a request when its head has gone upstream.
+struct Asked {
+    http2: bool,
+    head: bool,
+    expects: bool,
+    upload: Option<Rc<Upload>>,
+    snapshot: RequestSnapshot,
+}
+
+async fn answer(
+    connection: &ConnectionContext,
+    asked: &Asked,
+    parts: Parts,
+    now: UnixTime,
+    record: &mut Record,
+) -> Result<Answer, Rejection> {
+    let worker = &connection.worker;
+    let given = parts.headers.get(X_REQUEST_ID).cloned();
+    let mut head = Head {
+        parts,
+        peer: connection.peer,
+    };
+    // The borrow ends with the decision: other requests of this worker decide while this one waits for its upstream.
+    let decision = {
+        let memory = &mut worker.memory.borrow_mut();
+        decide(&asked.snapshot, memory, &mut head, now, record)
+    };
+    record.take_over_id(given);
+    let upload = asked.upload.as_ref();
+    forward(
+        worker,
+        &asked.snapshot,
+        decision?,
+        head.parts,
+        upload,
+        record,
+    )
+    .await
+}
+
+/// The answer to a request that goes no further.
+fn refuse(
+    connection: &ConnectionContext,
+    asked: &Asked,
+    rejection: Rejection,
+    mut record: Record,
+) -> Response<ResponseBody> {
+    let realm = &asked.snapshot.realm;
+    let mut response = rejection_response(&rejection, realm, record.id().as_str());
+    record.refused(response.status(), rejection);
+    if let Some(upload) = &asked.upload
+        && !asked.http2
+        && upload.state() != UploadState::Complete
+    {
+        leave_unread(connection, asked, upload, &mut response);
+    }
+    let head = asked.head;
+    response.map(|body| {
+        let payload = if head {
+            Payload::Empty
+        } else {
+            body.into_payload()
+        };
+        ResponseBody::new(payload, record)
+    })
+}
+
+/// Deals with the rest of a body that nobody wants, on HTTP/1.1: it must not be taken for the next request, and the
+/// client must get to see the answer while it still sends. In HTTP/2 dropping the body resets the stream.
+fn leave_unread(
+    connection: &ConnectionContext,
+    asked: &Asked,
+    upload: &Rc<Upload>,
+    response: &mut Response<ResponseBody>,
+) {
+    let sending = match upload.state() {
+        // One that waits for 100 (Continue) gets the refusal instead; reading would tell it to go on.
+        UploadState::Open | UploadState::TooLarge => !asked.expects,
+        UploadState::Complete | UploadState::Idle | UploadState::Broken => false,
+    };
+    if !(sending && is_short(upload.length())) {
+        close_after(response);
+    }
+    if sending {
+        let deadlines = connection.worker.deadlines.clone();
+        tokio::task::spawn_local(discard(Rc::clone(upload), deadlines));
+    }
+}
+
+/// This is the last answer of its HTTP/1.1 connection.
+fn close_after(response: &mut Response<ResponseBody>) {
+    response
+        .headers_mut()
+        .insert(CONNECTION, HeaderValue::from_static("close"));
 }

@@ -1,0 +1,168 @@
+//! Response bodies on their way to the client: the upstream's, or ours. At their end the request is recorded.
+
+use std::error::Error;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
+
+use crate::upstream::InFlight;
+
+use super::RequestSnapshot;
+use super::body::{BodyError, cleaned};
+use super::record::Record;
+
+/// A response body on its way to the client: the upstream's, or ours.
+pub struct ResponseBody {
+    payload: Payload,
+    /// Taken when the body has ended; dropped with the body otherwise, and then the client did not get all of it.
+    record: Option<Record>,
+}
+
+/// What a response body holds.
+pub(super) enum Payload {
+    /// Nothing.
+    Empty,
+    /// Bytes of ours.
+    Full(Bytes),
+    /// What the upstream sends.
+    Upstream(Relay<Incoming>, InFlight, RequestSnapshot),
+}
+
+impl ResponseBody {
+    /// A body that ends `record`.
+    pub(super) fn new(payload: Payload, record: Record) -> Self {
+        Self {
+            payload,
+            record: Some(record),
+        }
+    }
+
+    /// A body of ours that nobody records.
+    pub(super) fn unrecorded(payload: Payload) -> Self {
+        Self {
+            payload,
+            record: None,
+        }
+    }
+
+    /// The content alone.
+    pub(super) fn into_payload(mut self) -> Payload {
+        std::mem::replace(&mut self.payload, Payload::Empty)
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = self.get_mut();
+        let frame = match &mut this.payload {
+            Payload::Empty => None,
+            Payload::Full(bytes) => {
+                let bytes = std::mem::take(bytes);
+                (!bytes.is_empty()).then(|| Ok(Frame::data(bytes)))
+            }
+            Payload::Upstream(relay, _, snapshot) => {
+                let frame = ready!(relay.poll_frame(cx));
+                match frame {
+                    Some(Ok(frame)) => {
+                        cleaned(frame, |trailers| snapshot.strip.strip(trailers)).map(Ok)
+                    }
+                    other => other,
+                }
+            }
+        };
+        match &frame {
+            Some(Ok(frame)) => {
+                if let (Some(record), Some(data)) = (&mut this.record, frame.data_ref()) {
+                    record.sent(data.len());
+                }
+            }
+            // The error ends the client's transfer without its last chunk, or resets its stream: never a short success.
+            Some(Err(error)) => {
+                if let Some(record) = this.record.take() {
+                    record.broke(error);
+                }
+            }
+            None => this.finish(),
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.payload {
+            Payload::Empty => true,
+            Payload::Full(bytes) => bytes.is_empty(),
+            Payload::Upstream(relay, ..) => relay.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.payload {
+            Payload::Empty => SizeHint::with_exact(0),
+            Payload::Full(bytes) => {
+                SizeHint::with_exact(u64::try_from(bytes.len()).unwrap_or(u64::MAX))
+            }
+            Payload::Upstream(relay, ..) => relay.body.size_hint(),
+        }
+    }
+}
+
+impl ResponseBody {
+    fn finish(&mut self) {
+        if let Some(record) = self.record.take() {
+            record.finish();
+        }
+    }
+}
+
+impl Drop for ResponseBody {
+    fn drop(&mut self) {
+        // hyper drops a body of known length after its last byte, and one that is not to be sent at once: HEAD, 204.
+        if self.is_end_stream() {
+            self.finish();
+        }
+    }
+}
+
+/// An upstream's body, and whether it has ended.
+pub(super) struct Relay<U> {
+    body: U,
+    ended: bool,
+}
+
+impl<U> Relay<U>
+where
+    U: Body<Data = Bytes> + Unpin,
+    U::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    pub(super) fn new(body: U) -> Self {
+        Self { body, ended: false }
+    }
+
+    fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        self.ended = match &frame {
+            None => true,
+            Some(Ok(frame)) => frame.is_trailers(),
+            Some(Err(_)) => false,
+        };
+        Poll::Ready(frame.map(|frame| frame.map_err(|error| BodyError::Broken(error.into()))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.ended || self.body.is_end_stream()
+    }
+}
+
+#[cfg(test)]
+#[path = "response_body_tests.rs"]
+mod tests;
