@@ -1,6 +1,7 @@
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc;
+
+use std::sync::mpsc::Sender;
 
 use super::*;
 
@@ -27,7 +28,7 @@ fn entry() -> Entry<'static> {
     }
 }
 
-struct ToChannel(mpsc::Sender<Vec<u8>>);
+struct ToChannel(Sender<Vec<u8>>);
 
 impl AccessLogSink for ToChannel {
     fn write(&mut self, lines: &[u8]) -> io::Result<()> {
@@ -38,7 +39,7 @@ impl AccessLogSink for ToChannel {
 }
 
 /// Takes nothing until its gate is dropped, then fails.
-struct Stuck(mpsc::Receiver<()>);
+struct Stuck(Receiver<()>);
 
 impl AccessLogSink for Stuck {
     fn write(&mut self, _lines: &[u8]) -> io::Result<()> {
@@ -58,7 +59,7 @@ fn counter() -> (Arc<AtomicU64>, Arc<dyn Fn(u64) + Send + Sync>) {
 
 #[test]
 fn every_line_is_written_before_the_last_end_is_gone() {
-    let (lines, written) = mpsc::channel();
+    let (lines, written) = channel();
     let (count, dropped) = counter();
     let log = access_log(Some(Box::new(ToChannel(lines))), true, dropped);
     let other = log.clone();
@@ -69,13 +70,13 @@ fn every_line_is_written_before_the_last_end_is_gone() {
     drop(other);
     drop(log);
     let all: Vec<u8> = written.try_iter().flatten().collect();
-    assert_eq!(all.iter().filter(|byte| **byte == b'\n').count(), 301);
+    assert_eq!(String::from_utf8(all).unwrap().lines().count(), 301);
     assert_eq!(count.load(Ordering::Relaxed), 0);
 }
 
 #[test]
 fn a_batch_is_handed_over_when_it_is_full() {
-    let (lines, written) = mpsc::channel();
+    let (lines, written) = channel();
     let log = access_log(Some(Box::new(ToChannel(lines))), true, counter().1);
     while log.buffer.borrow().is_empty() || log.buffer.borrow().len() < BATCH_BYTES - 400 {
         log.add(&entry());
@@ -89,7 +90,7 @@ fn a_batch_is_handed_over_when_it_is_full() {
 
 #[test]
 fn a_stuck_sink_blocks_nobody_and_losses_are_counted() {
-    let (gate, stuck) = mpsc::channel();
+    let (gate, stuck) = channel();
     let (count, dropped) = counter();
     let log = access_log(Some(Box::new(Stuck(stuck))), false, dropped);
     let batches = WAITING_BATCHES + 10;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use http::HeaderMap;
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 
+use crate::headers::strip_trailers;
 use crate::net::{Deadline, Deadlines};
 
 use super::RequestSnapshot;
@@ -225,9 +226,14 @@ where
             return limited.poll_idle(cx).map(|error| Some(Err(error)));
         };
         limited.disarm();
-        Poll::Ready(frame.and_then(|frame| match frame {
-            Ok(frame) => cleaned(frame, |trailers| limited.snapshot.strip.strip(trailers)).map(Ok),
-            Err(error) => Some(Err(error)),
+        Poll::Ready(frame.and_then(|frame| {
+            match frame {
+                Ok(frame) => cleaned(frame, |trailers| {
+                    strip_trailers(&limited.snapshot.strip, trailers);
+                })
+                .map(Ok),
+                Err(error) => Some(Err(error)),
+            }
         }))
     }
 

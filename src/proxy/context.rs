@@ -1,6 +1,6 @@
 //! What a worker has at hand for every request.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
@@ -15,7 +15,7 @@ use crate::snapshot::Snapshot;
 use crate::upstream::Pools;
 
 use super::request_id::RequestIds;
-use super::{AccessLog, RequestBody, Tunnel};
+use super::{AccessLog, RequestBody};
 
 /// Where the snapshot in force stands: `reload` alone stores into it.
 pub type Publisher = Arc<ArcSwap<Snapshot>>;
@@ -52,8 +52,6 @@ pub struct WorkerContext {
     pub no_route: Arc<RouteMetrics>,
     /// What it needs for requests and nobody else touches.
     pub local: WorkerLocal,
-    /// Upgraded connections that are open: they keep a drain waiting as requests do.
-    pub open: Rc<Cell<usize>>,
 }
 
 /// The snapshot that one request sees, however long it lasts.
@@ -97,24 +95,6 @@ impl Default for WorkerLocal {
     }
 }
 
-/// Counts an upgraded connection until it is dropped.
-pub struct OpenGuard(Rc<Cell<usize>>);
-
-impl OpenGuard {
-    /// One more.
-    #[must_use]
-    pub fn new(open: &Rc<Cell<usize>>) -> Self {
-        open.set(open.get() + 1);
-        Self(Rc::clone(open))
-    }
-}
-
-impl Drop for OpenGuard {
-    fn drop(&mut self) {
-        self.0.set(self.0.get() - 1);
-    }
-}
-
 /// What a connection's requests share.
 pub struct ConnectionContext {
     /// Its worker.
@@ -123,24 +103,4 @@ pub struct ConnectionContext {
     pub peer: Peer,
     /// What limits are measured by.
     pub state: Rc<ConnectionState>,
-    /// What the connection becomes after a 101. When hyper has given its I/O back
-    /// ([`without_shutdown`](hyper::server::conn::http1::Connection::without_shutdown)), take it and run it.
-    pub tunnel: RefCell<Option<Tunnel>>,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_open_connection_counts_until_it_is_dropped() {
-        let open = Rc::new(Cell::new(0));
-        let first = OpenGuard::new(&open);
-        let second = OpenGuard::new(&open);
-        assert_eq!(open.get(), 2);
-        drop(first);
-        assert_eq!(open.get(), 1);
-        drop(second);
-        assert_eq!(open.get(), 0);
-    }
 }

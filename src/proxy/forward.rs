@@ -4,9 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::header::{
-    CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, TE, TRANSFER_ENCODING, UPGRADE,
-};
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRANSFER_ENCODING, UPGRADE};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery};
 use http::{
@@ -15,15 +13,15 @@ use http::{
 use hyper::upgrade::OnUpgrade;
 
 use crate::config;
-use crate::gate::{Admission, Detail, Reason, Rejection};
-use crate::headers::{Upgrade, append_via, remove_response_hop_by_hop};
+use crate::gate::{Admission, Reason, Rejection};
+use crate::headers::{Upgrade, append_via, join_cookies, remove_response_hop_by_hop};
 use crate::upstream::{SendError, Sent, Upstream};
 
 use super::body::{RequestBody, Upload, UploadLimits, UploadState};
 use super::record::Record;
-use super::respond::X_REQUEST_ID;
+use super::request_id::X_REQUEST_ID;
 use super::response_body::{Payload, Relay};
-use super::upgrade::Switched;
+use super::upgrade::{Switched, TunnelLimits, until};
 use super::{RequestSnapshot, WorkerContext};
 
 /// What the upstream said.
@@ -48,7 +46,10 @@ pub(super) async fn forward(
 ) -> Result<Answer, Rejection> {
     let route = admission.route();
     let Some(upstream) = snapshot.upstreams.get(route.upstream) else {
-        return Err(fault(Reason::Internal, "the route has no upstream"));
+        return Err(Rejection::fault(
+            Reason::Internal,
+            "the route has no upstream",
+        ));
     };
     let limits = UploadLimits {
         bytes: route.body_bytes.or(snapshot.limits.body_bytes),
@@ -57,7 +58,7 @@ pub(super) async fn forward(
     check_length(upload, limits.bytes)?;
     let client = parts.extensions.remove::<OnUpgrade>();
     edit_head(&mut parts, &admission, &upstream.config)?;
-    set_framing(&mut parts.headers, upload.map(|upload| upload.length()))?;
+    set_framing(&mut parts.headers, Framing::of(upload.map(Rc::as_ref)))?;
     set_upgrade(&mut parts.headers, admission.upgrade(), upload.is_some())?;
     parts.headers.insert(X_REQUEST_ID, record.id().to_value());
     let replayable =
@@ -95,10 +96,10 @@ async fn send(
 /// A length that the client told is checked before anything goes upstream.
 fn check_length(upload: Option<&Rc<Upload>>, limit: Option<u64>) -> Result<(), Rejection> {
     match (upload.and_then(|upload| upload.length()), limit) {
-        (Some(length), Some(limit)) if length > limit => Err(Rejection {
-            reason: Reason::BodyTooLarge,
-            detail: Detail::Fault(format!("{length} bytes: at most {limit} are taken").into()),
-        }),
+        (Some(length), Some(limit)) if length > limit => {
+            let what = format_args!("{length} bytes: at most {limit} are taken");
+            Err(Rejection::fault(Reason::BodyTooLarge, what))
+        }
         _ => Ok(()),
     }
 }
@@ -144,7 +145,7 @@ fn set_host(
             headers.insert(HOST, value);
             Ok(())
         }
-        Err(_) => Err(fault(Reason::MalformedHost, "no field value")),
+        Err(_) => Err(Rejection::fault(Reason::MalformedHost, "no field value")),
     }
 }
 
@@ -173,41 +174,44 @@ fn set_target(uri: &mut Uri, stripped: Option<&PathAndQuery>) {
     *uri = Uri::from(target.unwrap_or_else(|| PathAndQuery::from_static("/")));
 }
 
-/// HTTP/2 may send a cookie in crumbs; HTTP/1.1 has one line (RFC 9113 §8.2.3).
-fn join_cookies(headers: &mut HeaderMap) {
-    let mut crumbs = headers.get_all(COOKIE).iter();
-    if crumbs.next().is_none() || crumbs.next().is_none() {
-        return;
-    }
-    let crumbs: Vec<&[u8]> = headers
-        .get_all(COOKIE)
-        .iter()
-        .map(HeaderValue::as_bytes)
-        .collect();
-    // Values joined with visible characters are a value.
-    if let Ok(whole) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])) {
-        headers.insert(COOKIE, whole);
+/// How a request's body is framed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Framing {
+    /// There is none.
+    NoBody,
+    /// By a length, which the client told in `Content-Length`.
+    Length,
+    /// In chunks, or by the frames of HTTP/2.
+    Chunks,
+}
+
+impl Framing {
+    fn of(upload: Option<&Upload>) -> Self {
+        match upload.map(Upload::length) {
+            None => Self::NoBody,
+            Some(Some(_)) => Self::Length,
+            Some(None) => Self::Chunks,
+        }
     }
 }
 
-/// Framing for HTTP/1.1: a length stays a length, and what has none is chunked, whatever the method. `body` is the
-/// body's length, if there is a body and if it has one.
+/// Framing for HTTP/1.1: a length stays a length, and what has none is chunked, whatever the method.
 ///
 /// hyper would drop the unframed body of a GET, and a length without a body would make the upstream read the next
 /// request as that body.
-fn set_framing(headers: &mut HeaderMap, body: Option<Option<u64>>) -> Result<(), Rejection> {
-    match body {
-        None => {
+fn set_framing(headers: &mut HeaderMap, framing: Framing) -> Result<(), Rejection> {
+    match framing {
+        Framing::NoBody => {
             let zero = |value: &HeaderValue| value.as_bytes().iter().all(|byte| *byte == b'0');
             if !headers.get_all(CONTENT_LENGTH).iter().all(zero) {
-                return Err(fault(
+                return Err(Rejection::fault(
                     Reason::MalformedField,
                     "Content-Length without a body",
                 ));
             }
         }
-        Some(Some(_)) => {}
-        Some(None) => {
+        Framing::Length => {}
+        Framing::Chunks => {
             headers.remove(CONTENT_LENGTH);
             headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
@@ -226,7 +230,10 @@ fn set_upgrade(
         Some(Upgrade::WebSocket) => {
             // Its bytes would stand before those of the new protocol, where only the upstream knows what they are.
             if has_body {
-                return Err(fault(Reason::MalformedField, "an upgrade with a body"));
+                return Err(Rejection::fault(
+                    Reason::MalformedField,
+                    "an upgrade with a body",
+                ));
             }
             headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
             headers.insert(
@@ -251,7 +258,7 @@ fn is_replayable(method: &Method) -> bool {
 fn downstream(sent: Sent, snapshot: &RequestSnapshot) -> Response<Payload> {
     let (mut head, body) = sent.response.into_parts();
     clean_answer(&mut head, snapshot);
-    let payload = Payload::Upstream(Relay::new(body), sent.in_flight, Rc::clone(snapshot));
+    let payload = Payload::Upstream(Relay::new(body), Rc::clone(snapshot));
     Response::from_parts(head, payload)
 }
 
@@ -273,17 +280,28 @@ fn switch(
     mut sent: Sent,
 ) -> Result<Answer, Rejection> {
     let upstream = hyper::upgrade::on(&mut sent.response);
-    let (mut head, _empty) = sent.response.into_parts();
+    let (mut head, empty) = sent.response.into_parts();
     let answered = head.headers.get(UPGRADE).map(HeaderValue::as_bytes);
     let protocol = match admission.upgrade() {
         Some(Upgrade::WebSocket) => "websocket",
-        None => return Err(fault(Reason::UpstreamFailed, "101 to no upgrade")),
+        None => {
+            return Err(Rejection::fault(
+                Reason::UpstreamFailed,
+                "101 to no upgrade",
+            ));
+        }
     };
     let (Some(client), Some(answered)) = (client, answered) else {
-        return Err(fault(Reason::UpstreamFailed, "101 without Upgrade"));
+        return Err(Rejection::fault(
+            Reason::UpstreamFailed,
+            "101 without Upgrade",
+        ));
     };
     if !answered.eq_ignore_ascii_case(protocol.as_bytes()) {
-        return Err(fault(Reason::UpstreamFailed, "101 to another protocol"));
+        return Err(Rejection::fault(
+            Reason::UpstreamFailed,
+            "101 to another protocol",
+        ));
     }
     clean_answer(&mut head, snapshot);
     head.headers
@@ -294,11 +312,11 @@ fn switch(
     let switched = Box::new(Switched {
         client,
         upstream,
-        in_flight: sent.in_flight,
-        idle: snapshot.limits.upgrade_idle_timeout,
-        lasts: admission
-            .expires()
-            .map(|expires| super::upgrade::until(now, expires)),
+        answer: empty,
+        limits: TunnelLimits {
+            idle: snapshot.limits.upgrade_idle_timeout,
+            lasts: admission.expires().map(|expires| until(now, expires)),
+        },
     });
     Ok(Answer::Switched(
         Response::from_parts(head, Payload::Empty),
@@ -319,15 +337,7 @@ fn failure(error: &SendError, upload: Option<UploadState>) -> Rejection {
             SendError::ConnectTimeout | SendError::ResponseTimeout => Reason::UpstreamTimeout,
         },
     };
-    fault(reason, &error.to_string())
-}
-
-/// A rejection whose detail is for the log.
-pub(super) fn fault(reason: Reason, what: &str) -> Rejection {
-    Rejection {
-        reason,
-        detail: Detail::Fault(what.into()),
-    }
+    Rejection::fault(reason, error)
 }
 
 #[cfg(test)]

@@ -12,13 +12,14 @@ mod response_body;
 mod service;
 mod upgrade;
 
+#[cfg(test)]
+mod testing;
+
 pub use access_log::{AccessLog, AccessLogSink, access_log};
 pub use body::{BodyError, RequestBody};
 pub use context::{
-    ConnectionContext, OpenGuard, Publisher, RequestSnapshot, SharedState, WorkerContext,
-    WorkerLocal,
+    ConnectionContext, Publisher, RequestSnapshot, SharedState, WorkerContext, WorkerLocal,
 };
 pub use respond::rejection_response;
 pub use response_body::ResponseBody;
 pub use service::serve;
-pub use upgrade::Tunnel;

@@ -20,7 +20,7 @@ use super::body::{BodyError, Upload};
 use super::line::{Entry, SUBJECT_BYTES};
 use super::request_id::RequestId;
 use super::upgrade::Traffic;
-use super::{AccessLog, ConnectionContext};
+use super::{AccessLog, ConnectionContext, RequestSnapshot};
 
 /// What the log and the metrics say when the client went away before it had its whole answer.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
@@ -29,6 +29,7 @@ const CLIENT_CLOSED_REQUEST: u16 = 499;
 /// fault, a client that goes away while anything is awaited.
 pub(super) struct Record {
     connection: Rc<ConnectionContext>,
+    snapshot: RequestSnapshot,
     facts: Facts,
 }
 
@@ -70,6 +71,7 @@ impl Record {
     /// The record of a request that has just come.
     pub(super) fn new(
         connection: Rc<ConnectionContext>,
+        snapshot: RequestSnapshot,
         head: &Parts,
         time: jiff::Timestamp,
     ) -> Self {
@@ -96,7 +98,11 @@ impl Record {
             bytes_out: 0,
             end: End::Open,
         };
-        Self { connection, facts }
+        Self {
+            connection,
+            snapshot,
+            facts,
+        }
     }
 
     /// What the request is called.
@@ -105,13 +111,12 @@ impl Record {
     }
 
     /// Takes over the id that the request came with, if a trusted proxy sent it.
-    pub(super) fn take_over_id(&mut self, given: Option<HeaderValue>) {
-        if self
+    pub(super) fn take_over_id(&mut self, given: Option<RequestId>) {
+        let trusted = self
             .facts
             .client
-            .is_some_and(|client| client.via_trusted_proxy)
-            && let Some(id) = given.and_then(RequestId::given)
-        {
+            .is_some_and(|client| client.via_trusted_proxy);
+        if let (true, Some(id)) = (trusted, given) {
             self.facts.id = id;
         }
     }
@@ -142,6 +147,15 @@ impl Record {
         self.facts.bytes_out += u64::try_from(bytes).unwrap_or(u64::MAX);
     }
 
+    /// The client is asked to take more, or has taken it: a limit stands on the time between.
+    pub(super) fn client_is_busy(&self, busy: bool) {
+        if busy {
+            self.connection.state.response_waits();
+        } else {
+            self.connection.state.response_goes_on();
+        }
+    }
+
     /// The answer is complete.
     pub(super) fn finish(mut self) {
         self.facts.end = End::Whole;
@@ -169,6 +183,9 @@ impl Observer for Record {
     }
 
     fn token(&mut self, token: &VerifiedToken) {
+        if let Some(metrics) = self.snapshot.metrics_of(token.issuer()) {
+            metrics.accepted(self.connection.worker.id);
+        }
         if !self.connection.worker.access_log.is_on() {
             return;
         }
@@ -251,35 +268,20 @@ impl Facts {
     /// Why the request did not end well: the reason's name, and what only the log may say.
     fn cause(&self) -> (Option<&'static str>, Option<Cow<'_, str>>) {
         match (&self.refusal, &self.end) {
-            (Some(rejection), _) => (
-                Some(rejection.reason.name()),
-                detail_text(&rejection.detail),
-            ),
+            (Some(rejection), _) => {
+                let detail = match &rejection.detail {
+                    Detail::None => None,
+                    detail => Some(detail.to_string().into()),
+                };
+                (Some(rejection.reason.name()), detail)
+            }
             (None, End::Broke(error)) => (
                 Some(Reason::UpstreamFailed.name()),
-                Some(Cow::Borrowed(error)),
+                Some(error.as_ref().into()),
             ),
-            (None, End::Open) => (None, Some(Cow::Borrowed("the client went away"))),
+            (None, End::Open) => (None, Some("the client went away".into())),
             (None, End::Whole) => (None, None),
         }
-    }
-}
-
-/// What a refusal's detail says in the log.
-fn detail_text(detail: &Detail) -> Option<Cow<'_, str>> {
-    match detail {
-        Detail::None => None,
-        Detail::Target(error) => Some(error.to_string().into()),
-        Detail::Credentials(error) => Some(error.to_string().into()),
-        Detail::Connection(error) => Some(error.to_string().into()),
-        Detail::Token(error) => Some(error.to_string().into()),
-        Detail::Rule(rule) => Some(format!("rule: {rule}").into()),
-        Detail::Scopes(scopes) => Some(format!("needs scope: {}", scopes.join(" ")).into()),
-        Detail::Allow(methods) => {
-            let names: Vec<&str> = methods.iter().map(Method::as_str).collect();
-            Some(format!("allowed: {}", names.join(", ")).into())
-        }
-        Detail::Fault(fault) => Some(Cow::Borrowed(fault)),
     }
 }
 
@@ -309,5 +311,30 @@ fn version_name(version: Version) -> &'static str {
 }
 
 #[cfg(test)]
-#[path = "record_tests.rs"]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_host_is_the_targets_or_the_fields() {
+        let field = HeaderValue::from_bytes(b"caf\xe9.test").unwrap();
+        for (uri, field, host) in [
+            ("/a", None, ""),
+            ("/a", Some(&field), "caf\u{fffd}.test"),
+            ("http://api.test:81/a", Some(&field), "api.test:81"),
+            ("http://user:secret@api.test/a", None, "api.test"),
+        ] {
+            assert_eq!(host_of(&Uri::from_static(uri), field), host, "{uri}");
+        }
+    }
+
+    #[test]
+    fn versions_are_numbers() {
+        for (version, name) in [
+            (Version::HTTP_10, "1.0"),
+            (Version::HTTP_11, "1.1"),
+            (Version::HTTP_2, "2"),
+        ] {
+            assert_eq!(version_name(version), name);
+        }
+    }
+}

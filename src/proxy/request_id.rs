@@ -2,14 +2,16 @@
 
 use std::cell::Cell;
 
-use http::HeaderValue;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::headers::request_id_of;
 
 /// Characters of an id that we make: 80 random bits of the worker, 50 bits of a counter.
 const LENGTH: usize = PREFIX + COUNTER;
 const PREFIX: usize = 16;
 const COUNTER: usize = 10;
-/// Longest id that is taken over from a trusted proxy, in characters.
-const LONGEST_GIVEN: usize = 128;
+/// What a request is called, both ways.
+pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Crockford's base32: no letter that reads like a digit.
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
@@ -62,11 +64,11 @@ pub(super) enum RequestId {
 }
 
 impl RequestId {
-    /// The id that a trusted proxy sent, if it can stand in a log line and in a field.
-    pub(super) fn given(value: HeaderValue) -> Option<Self> {
-        let bytes = value.as_bytes();
-        let fits = (1..=LONGEST_GIVEN).contains(&bytes.len());
-        (fits && bytes.iter().all(u8::is_ascii_graphic)).then_some(Self::Given(value))
+    /// The id that a request came with, if it can stand in a log line and in a field. Whoever believes it has made sure
+    /// that a trusted proxy sent it.
+    pub(super) fn given(headers: &HeaderMap) -> Option<Self> {
+        request_id_of(headers, true)?;
+        headers.get(X_REQUEST_ID).cloned().map(Self::Given)
     }
 
     /// The id.
@@ -120,13 +122,29 @@ mod tests {
     }
 
     #[test]
-    fn a_given_id_is_visible_ascii_of_bounded_length() {
-        let given = |text: &[u8]| RequestId::given(HeaderValue::from_bytes(text).unwrap());
-        assert_eq!(given(b"a-1\"{}").unwrap().as_str(), "a-1\"{}");
-        assert!(given(&[b'x'; 128]).is_some());
-        assert!(given(&[b'x'; 129]).is_none());
-        for bad in [&b""[..], b"a b", b"a\tb", b"caf\xc3\xa9"] {
-            assert!(given(bad).is_none(), "{bad:?}");
+    fn a_given_id_is_one_line_of_visible_ascii() {
+        let given = |lines: &[&[u8]]| {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(X_REQUEST_ID, HeaderValue::from_bytes(line).unwrap());
+            }
+            RequestId::given(&headers)
+        };
+        let id = given(&[b"a-1\"{}"]).unwrap();
+        assert_eq!(id.as_str(), "a-1\"{}");
+        assert_eq!(id.to_value(), "a-1\"{}");
+        assert!(given(&[&[b'x'; 128]]).is_some());
+        let long = [b'x'; 129];
+        let bad: [&[&[u8]]; 6] = [
+            &[],
+            &[b""],
+            &[b"a b"],
+            &[b"caf\xc3\xa9"],
+            &[b"a", b"b"],
+            &[&long],
+        ];
+        for lines in bad {
+            assert!(given(lines).is_none(), "{lines:?}");
         }
     }
 }

@@ -3,7 +3,7 @@
 use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
+use http::{HeaderMap, HeaderValue, Method, Response};
 use hyper::body::Bytes;
 
 use crate::gate::{Detail, Reason, Rejection};
@@ -11,10 +11,8 @@ use crate::headers::{Challenge, challenge};
 
 use super::ResponseBody;
 use super::line::escape;
+use super::request_id::X_REQUEST_ID;
 use super::response_body::Payload;
-
-/// What a request is called, both ways.
-pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The response for a refusal. `realm` for challenges; `request_id` is in the body and in `X-Request-Id`.
 ///
@@ -82,8 +80,7 @@ fn challenge_for(rejection: &Rejection) -> Option<Challenge<'_>> {
     match rejection.reason {
         Reason::MissingToken => Some(Challenge::Missing),
         Reason::MalformedCredentials => Some(Challenge::InvalidRequest),
-        Reason::TokenTooLarge
-        | Reason::Malformed
+        Reason::Malformed
         | Reason::UnsupportedAlgorithm
         | Reason::CriticalHeader
         | Reason::UnknownKey
@@ -117,13 +114,13 @@ fn challenge_for(rejection: &Rejection) -> Option<Challenge<'_>> {
         | Reason::RequestTimeout
         | Reason::BodyTooLarge
         | Reason::HeadTooLarge
+        | Reason::TokenTooLarge
         | Reason::Internal
         | Reason::NotImplemented
         | Reason::UpstreamUnreachable
         | Reason::UpstreamFailed
         | Reason::KeysUnavailable
         | Reason::Overloaded
-        | Reason::Draining
         | Reason::UpstreamTimeout => None,
     }
 }
@@ -134,8 +131,6 @@ fn retry_after(reason: Reason) -> Option<&'static str> {
         // Keys come with a reload or with the next fetch.
         Reason::KeysUnavailable => Some("5"),
         Reason::Overloaded => Some("2"),
-        // Another process is there already, or soon.
-        Reason::Draining => Some("1"),
         Reason::MissingToken
         | Reason::MalformedCredentials
         | Reason::TokenTooLarge

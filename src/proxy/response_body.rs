@@ -4,9 +4,10 @@ use std::error::Error;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
+use hyper::body::{Body, Bytes, Frame, SizeHint};
 
-use crate::upstream::InFlight;
+use crate::headers::strip_trailers;
+use crate::upstream::SentBody;
 
 use super::RequestSnapshot;
 use super::body::{BodyError, cleaned};
@@ -17,6 +18,8 @@ pub struct ResponseBody {
     payload: Payload,
     /// Taken when the body has ended; dropped with the body otherwise, and then the client did not get all of it.
     record: Option<Record>,
+    /// Whether the client was given something, and more is there: how long it may take to ask is limited.
+    waits: bool,
 }
 
 /// What a response body holds.
@@ -26,7 +29,7 @@ pub(super) enum Payload {
     /// Bytes of ours.
     Full(Bytes),
     /// What the upstream sends.
-    Upstream(Relay<Incoming>, InFlight, RequestSnapshot),
+    Upstream(Relay<SentBody>, RequestSnapshot),
 }
 
 impl ResponseBody {
@@ -35,6 +38,7 @@ impl ResponseBody {
         Self {
             payload,
             record: Some(record),
+            waits: false,
         }
     }
 
@@ -43,6 +47,7 @@ impl ResponseBody {
         Self {
             payload,
             record: None,
+            waits: false,
         }
     }
 
@@ -61,17 +66,18 @@ impl Body for ResponseBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
+        this.set_waits(false);
         let frame = match &mut this.payload {
             Payload::Empty => None,
             Payload::Full(bytes) => {
                 let bytes = std::mem::take(bytes);
                 (!bytes.is_empty()).then(|| Ok(Frame::data(bytes)))
             }
-            Payload::Upstream(relay, _, snapshot) => {
+            Payload::Upstream(relay, snapshot) => {
                 let frame = ready!(relay.poll_frame(cx));
                 match frame {
                     Some(Ok(frame)) => {
-                        cleaned(frame, |trailers| snapshot.strip.strip(trailers)).map(Ok)
+                        cleaned(frame, |trailers| strip_trailers(&snapshot.strip, trailers)).map(Ok)
                     }
                     other => other,
                 }
@@ -82,6 +88,7 @@ impl Body for ResponseBody {
                 if let (Some(record), Some(data)) = (&mut this.record, frame.data_ref()) {
                     record.sent(data.len());
                 }
+                this.set_waits(!this.is_end_stream());
             }
             // The error ends the client's transfer without its last chunk, or resets its stream: never a short success.
             Some(Err(error)) => {
@@ -114,7 +121,16 @@ impl Body for ResponseBody {
 }
 
 impl ResponseBody {
+    fn set_waits(&mut self, waits: bool) {
+        if let Some(record) = &self.record
+            && std::mem::replace(&mut self.waits, waits) != waits
+        {
+            record.client_is_busy(waits);
+        }
+    }
+
     fn finish(&mut self) {
+        self.set_waits(false);
         if let Some(record) = self.record.take() {
             record.finish();
         }
@@ -123,6 +139,7 @@ impl ResponseBody {
 
 impl Drop for ResponseBody {
     fn drop(&mut self) {
+        self.set_waits(false);
         // hyper drops a body of known length after its last byte, and one that is not to be sent at once: HEAD, 204.
         if self.is_end_stream() {
             self.finish();
@@ -162,7 +179,3 @@ where
         self.ended || self.body.is_end_stream()
     }
 }
-
-#[cfg(test)]
-#[path = "response_body_tests.rs"]
-mod tests;

@@ -15,9 +15,10 @@ use crate::clock::UnixTime;
 use crate::gate::{Head, Reason, Rejection, decide};
 
 use super::body::{Upload, UploadState, discard, is_short};
-use super::forward::{Answer, fault, forward};
+use super::forward::{Answer, forward};
 use super::record::Record;
-use super::respond::{X_REQUEST_ID, rejection_response};
+use super::request_id::RequestId;
+use super::respond::rejection_response;
 use super::response_body::Payload;
 use super::{ConnectionContext, RequestSnapshot, ResponseBody, upgrade};
 
@@ -32,37 +33,31 @@ pub async fn serve(
     connection.state.request_began();
     let (parts, body) = request.into_parts();
     let time = connection.worker.shared.clock.timestamp();
-    let mut record = Record::new(Rc::clone(&connection), &parts, time);
+    let snapshot = connection.worker.current_snapshot();
+    let mut record = Record::new(Rc::clone(&connection), Rc::clone(&snapshot), &parts, time);
     let asked = Asked {
         http2: parts.version == Version::HTTP_2,
         head: parts.method == Method::HEAD,
         expects: parts.headers.contains_key(EXPECT),
         upload: Upload::new(body, parts.version == Version::HTTP_2),
-        snapshot: connection.worker.current_snapshot(),
+        snapshot,
     };
     if let Some(upload) = &asked.upload {
         record.uploads(upload);
     }
     let now = UnixTime::from_seconds(time.as_second());
-    // A panic ends this request alone: the snapshot is immutable, and a worker's memory holds only whole entries.
-    let outcome = AssertUnwindSafe(answer(&connection, &asked, parts, now, &mut record))
-        .catch_unwind()
-        .await;
+    let outcome = caught(answer(&connection, &asked, parts, now, &mut record)).await;
     let mut response = match outcome {
-        Ok(Ok(Answer::Response(response))) => {
+        Ok(Answer::Response(response)) => {
             record.status(response.status());
             response.map(|payload| ResponseBody::new(payload, record))
         }
-        Ok(Ok(Answer::Switched(response, switched))) => {
+        Ok(Answer::Switched(response, switched)) => {
             record.status(response.status());
             upgrade::begin(&connection, *switched, record);
             return Ok(response.map(ResponseBody::unrecorded));
         }
-        Ok(Err(rejection)) => refuse(&connection, &asked, rejection, record),
-        Err(_reported_by_the_panic_hook) => {
-            let rejection = fault(Reason::Internal, "panicked");
-            refuse(&connection, &asked, rejection, record)
-        }
+        Err(rejection) => refuse(&connection, &asked, rejection, record),
     };
     if !asked.http2 && connection.worker.shared.draining.load(Ordering::Relaxed) {
         close_after(&mut response);
@@ -79,6 +74,15 @@ struct Asked {
     snapshot: RequestSnapshot,
 }
 
+/// A panic ends its request alone, as a refusal: what requests share is immutable, or whole between two of them. What
+/// it said is on standard error already.
+async fn caught<T>(answer: impl Future<Output = Result<T, Rejection>>) -> Result<T, Rejection> {
+    AssertUnwindSafe(answer)
+        .catch_unwind()
+        .await
+        .unwrap_or_else(|_| Err(Rejection::fault(Reason::Internal, "panicked")))
+}
+
 async fn answer(
     connection: &ConnectionContext,
     asked: &Asked,
@@ -87,16 +91,12 @@ async fn answer(
     record: &mut Record,
 ) -> Result<Answer, Rejection> {
     let worker = &connection.worker;
-    let given = parts.headers.get(X_REQUEST_ID).cloned();
+    let given = RequestId::given(&parts.headers);
     let mut head = Head {
         parts,
         peer: connection.peer,
     };
-    // The borrow ends with the decision: other requests of this worker decide while this one waits for its upstream.
-    let decision = {
-        let memory = &mut worker.memory.borrow_mut();
-        decide(&asked.snapshot, memory, &mut head, now, record)
-    };
+    let decision = decide(&asked.snapshot, &mut head, now, record);
     record.take_over_id(given);
     let upload = asked.upload.as_ref();
     forward(
@@ -165,3 +165,10 @@ fn close_after(response: &mut Response<ResponseBody>) {
         .headers_mut()
         .insert(CONNECTION, HeaderValue::from_static("close"));
 }
+
+#[cfg(test)]
+#[path = "service_http2_tests.rs"]
+mod http2_tests;
+#[cfg(test)]
+#[path = "service_tests.rs"]
+mod tests;

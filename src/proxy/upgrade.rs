@@ -13,35 +13,30 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf, copy_bidirec
 
 use crate::clock::UnixTime;
 use crate::net::Deadlines;
-use crate::upstream::InFlight;
+use crate::upstream::SentBody;
 
+use super::ConnectionContext;
 use super::record::Record;
-use super::{ConnectionContext, OpenGuard};
 
 /// How long both ends get to say goodbye when a tunnel is ended by us: TLS has a last word.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-/// An upgrade that the upstream has agreed to.
+/// An upgrade that the upstream has agreed to, and the client is about to be told of.
 pub(super) struct Switched {
     pub(super) client: OnUpgrade,
     pub(super) upstream: OnUpgrade,
-    pub(super) in_flight: InFlight,
+    /// The empty body of the 101: while it lasts, the upstream counts one more request in flight.
+    pub(super) answer: SentBody,
+    pub(super) limits: TunnelLimits,
+}
+
+/// When a tunnel ends, if nobody ends it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TunnelLimits {
     /// While nothing passes.
     pub(super) idle: Duration,
     /// Until the token ends that admitted it.
     pub(super) lasts: Option<Duration>,
-}
-
-/// Two connections to be joined. The client's has just been told 101.
-pub struct Tunnel {
-    upstream: OnUpgrade,
-    idle: Duration,
-    lasts: Option<Duration>,
-    deadlines: Deadlines,
-    traffic: Rc<Traffic>,
-    _record: Record,
-    _in_flight: InFlight,
-    _open: OpenGuard,
 }
 
 /// Time from `now` until `expires`: none if that has passed.
@@ -49,74 +44,60 @@ pub(super) fn until(now: UnixTime, expires: UnixTime) -> Duration {
     Duration::from_secs(u64::try_from(expires.since(now)).unwrap_or(0))
 }
 
-/// Leaves the tunnel with the connection, and runs it when hyper gives the connection's bytes back.
-///
-/// Whoever drives the connection by `without_shutdown` takes [`ConnectionContext::tunnel`] right after it has ended,
-/// and runs it there; with `with_upgrades` the task started here does.
-pub(super) fn begin(connection: &Rc<ConnectionContext>, switched: Switched, mut record: Record) {
-    let Switched {
-        client,
-        upstream,
-        in_flight,
-        idle,
-        lasts,
-    } = switched;
-    let worker = &connection.worker;
+/// Joins both connections as soon as hyper gives their bytes back. The client's I/O holds the connection's slot, so a
+/// tunnel counts as a connection for limits and drain.
+pub(super) fn begin(connection: &ConnectionContext, switched: Switched, mut record: Record) {
     let traffic = Rc::new(Traffic::default());
     record.upgraded(&traffic);
-    *connection.tunnel.borrow_mut() = Some(Tunnel {
-        upstream,
-        idle,
-        lasts,
-        deadlines: worker.deadlines.clone(),
-        traffic,
-        _record: record,
-        _in_flight: in_flight,
-        _open: OpenGuard::new(&worker.open),
-    });
-    let connection = Rc::clone(connection);
+    connection.state.upgraded();
+    let deadlines = connection.worker.deadlines.clone();
     tokio::task::spawn_local(async move {
-        let client = client.await;
-        let tunnel = connection.tunnel.take();
-        if let (Ok(client), Some(tunnel)) = (client, tunnel) {
-            tunnel.run(TokioIo::new(client)).await;
+        let Switched {
+            client,
+            upstream,
+            answer: _counts_as_in_flight,
+            limits,
+        } = switched;
+        // The record ends with the tunnel, also if one of the two is gone already.
+        let _record = record;
+        if let (Ok(client), Ok(upstream)) = (client.await, upstream.await) {
+            let mut client = Metered {
+                io: TokioIo::new(client),
+                traffic,
+            };
+            run(&mut client, &mut TokioIo::new(upstream), limits, &deadlines).await;
         }
     });
 }
 
-impl Tunnel {
-    /// Passes bytes both ways until both ends have closed, one fails, nothing passes for `upgrade_idle_timeout`, or the
-    /// token ends.
-    pub async fn run<C>(self, client: C)
-    where
-        C: AsyncRead + AsyncWrite + Unpin,
-    {
-        let Ok(upstream) = self.upstream.await else {
-            return;
-        };
-        let mut upstream = TokioIo::new(upstream);
-        let mut client = Metered {
-            io: client,
-            traffic: Rc::clone(&self.traffic),
-        };
-        let mut idle = self.deadlines.arm(Some(self.idle));
-        let mut end = self.deadlines.arm(self.lasts);
-        let over = |cx: &mut Context<'_>, moved: bool| {
-            if moved {
-                idle.set(Some(self.idle));
-            }
-            match (idle.poll_expired(cx), end.poll_expired(cx)) {
-                (Poll::Pending, Poll::Pending) => Poll::Pending,
-                (Poll::Ready(_), _) | (_, Poll::Ready(_)) => Poll::Ready(()),
-            }
-        };
-        if join(&mut client, &mut upstream, over).await == Ended::ByUs {
-            let goodbye = async {
-                let _ = client.shutdown().await;
-                let _ = upstream.shutdown().await;
-            };
-            let _ = self.deadlines.within(GOODBYE, goodbye).await;
+/// Passes bytes both ways until both ends have closed, one fails, nothing passes for `upgrade_idle_timeout`, or the
+/// token ends.
+async fn run<C, U>(
+    client: &mut Metered<C>,
+    upstream: &mut U,
+    limits: TunnelLimits,
+    deadlines: &Deadlines,
+) where
+    C: AsyncRead + AsyncWrite + Unpin,
+    U: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut idle = deadlines.arm(Some(limits.idle));
+    let mut end = deadlines.arm(limits.lasts);
+    let over = |cx: &mut Context<'_>, moved: bool| {
+        if moved {
+            idle.set(Some(limits.idle));
         }
+        match (idle.poll_expired(cx), end.poll_expired(cx)) {
+            (Poll::Pending, Poll::Pending) => Poll::Pending,
+            (Poll::Ready(_), _) | (_, Poll::Ready(_)) => Poll::Ready(()),
+        }
+    };
+    if join(client, upstream, over).await == Ended::ByUs {
+        let goodbye = async {
+            let _ = client.shutdown().await;
+            let _ = upstream.shutdown().await;
+        };
+        let _ = deadlines.within(GOODBYE, goodbye).await;
     }
 }
 
