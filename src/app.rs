@@ -1,10 +1,27 @@
-//! One process: configuration to running gateway to exit code.
+//! One process: from a configuration to a running gateway to an exit code.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
+use arc_swap::ArcSwap;
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::{JoinError, JoinHandle};
+
+use crate::admin::{self, AdminState};
 use crate::clock::Clock;
-use crate::proxy::AccessLogSink;
-use crate::reload::Source;
+use crate::config::{Config, ConfigErrors};
+use crate::gate::Reason;
+use crate::metrics::Metrics;
+use crate::net::ListenError;
+use crate::proxy::{AccessLogSink, Publisher, SharedState, access_log};
+use crate::reload::{self, ReloadHandle, ReloadReport, Source};
+use crate::server::{Drain, DrainHandle, Listeners, Pulse, WorkerParts, Workers};
+use crate::snapshot::{Fixtures, Snapshot};
+use crate::telemetry;
+use crate::upstream;
 
 /// What a gateway is started from.
 pub struct Options {
@@ -12,7 +29,7 @@ pub struct Options {
     pub source: Source,
     /// Its time.
     pub clock: Clock,
-    /// Where access-log lines go; `None` is what `[log]` says.
+    /// Where access-log lines go; `None` is standard output, if `[log]` says so.
     pub access_log: Option<Box<dyn AccessLogSink>>,
 }
 
@@ -20,47 +37,288 @@ pub struct Options {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The configuration, or a file it names: exit 78.
-    #[error("{0}")]
-    Config(String),
+    #[error(transparent)]
+    Config(#[from] ConfigErrors),
     /// An address is taken: exit 69.
     #[error(transparent)]
-    Listen(#[from] crate::net::ListenError),
-    /// The system refused threads or sockets: exit 1.
-    #[error("{0}")]
+    Listen(#[from] ListenError),
+    /// The system refused threads, sockets or randomness: exit 1.
+    #[error(transparent)]
     System(#[from] std::io::Error),
 }
 
 /// A running gateway. Dropping it cuts everything off.
-pub struct Gateway {}
+pub struct Gateway {
+    control: Runtime,
+    shared: Arc<SharedState>,
+    drain: DrainHandle,
+    /// Ends when all workers have ended, or one has died: with the number of the dead one.
+    workers: JoinHandle<Result<(), usize>>,
+    pulse: Pulse,
+    reload: ReloadHandle,
+    addresses: Vec<SocketAddr>,
+    admin_address: Option<SocketAddr>,
+}
 
 impl Gateway {
     /// Starts workers, control runtime, admin listener and reloader.
     ///
     /// # Errors
-    /// [`StartError`].
-    pub fn start(_options: Options) -> Result<Self, StartError> {
-        todo!("founder")
+    /// [`StartError`]; nothing is left running then.
+    pub fn start(options: Options) -> Result<Self, StartError> {
+        let Options {
+            source,
+            clock,
+            access_log: sink,
+        } = options;
+        let config = source.load()?;
+        let metrics = Metrics::new(config.server.workers.get(), Reason::NAMES);
+        let fixtures = Fixtures {
+            metrics: Arc::clone(&metrics),
+            tickets: tickets()?,
+            clock: clock.clone(),
+        };
+        let snapshot = Snapshot::build(config, None, &fixtures)?;
+        let config = Arc::clone(&snapshot.config);
+
+        let listeners = Listeners::bind(&config.server.listen, config.server.workers.get())?;
+        let addresses = listeners.addresses().to_vec();
+        let admin_listener = config.admin.listen.map(bind_admin).transpose()?;
+        let admin_address = admin_listener
+            .as_ref()
+            .map(TcpListener::local_addr)
+            .transpose()?;
+
+        let control = Builder::new_multi_thread()
+            .worker_threads(CONTROL_THREADS)
+            .thread_name("control")
+            .enable_all()
+            .build()?;
+        let snapshot: Publisher = Arc::new(ArcSwap::from_pointee(snapshot));
+        let shared = Arc::new(SharedState {
+            snapshot: Arc::clone(&snapshot),
+            clock,
+            draining: AtomicBool::new(false),
+            connections: AtomicUsize::new(0),
+        });
+        control.block_on(resolve_upstreams(&snapshot));
+        control.spawn(keep_resolving(Arc::clone(&snapshot)));
+        let reload = {
+            let _entered = control.enter();
+            reload::start(source, snapshot, fixtures)
+        };
+        let (drain, watched) = DrainHandle::new();
+        let workers = start_workers(&config, listeners, &shared, &metrics, sink, watched)?;
+        let pulse = workers.pulse();
+        if let Some(listener) = admin_listener {
+            let state = AdminState {
+                shared: Arc::clone(&shared),
+                metrics,
+                reload: reload.clone(),
+                silence: Box::new({
+                    let pulse = pulse.clone();
+                    move || pulse.silence()
+                }),
+                started: shared.clock.now(),
+            };
+            control.spawn(admin::serve(listener, Arc::new(state)));
+        }
+        let workers = control.spawn_blocking(move || workers.join());
+        Ok(Self {
+            control,
+            shared,
+            drain,
+            workers,
+            pulse,
+            reload,
+            addresses,
+            admin_address,
+        })
     }
+
     /// Where clients connect, in the order of `listen`, with real ports.
     #[must_use]
     pub fn addresses(&self) -> &[SocketAddr] {
-        todo!()
+        &self.addresses
     }
+
     /// Where the admin listener is.
     #[must_use]
     pub fn admin_address(&self) -> Option<SocketAddr> {
-        todo!()
+        self.admin_address
     }
+
     /// Reloads: the same as HUP and `POST /reload`.
-    pub fn reload(&self, _dry_run: bool) -> crate::reload::ReloadReport {
-        todo!()
+    #[must_use]
+    pub fn reload(&self, dry_run: bool) -> ReloadReport {
+        self.control.block_on(self.reload.reload(dry_run))
     }
-    /// Drains as TERM does, waits for the end. True if nothing was cut off.
-    pub fn stop(self) -> bool {
-        todo!()
+
+    /// Drains as TERM does and waits for the end. True if nothing was cut off.
+    #[must_use]
+    pub fn stop(mut self) -> bool {
+        let ended = self
+            .control
+            .block_on(drained(&self.shared, &self.drain, &mut self.workers));
+        ended.is_ok() && self.pulse.cut_off() == 0
     }
-    /// Serves until TERM or INT: HUP reloads, a second TERM or INT cuts. Returns the exit code.
-    pub fn run(self) -> u8 {
-        todo!()
+
+    /// Serves until TERM or INT: then drains; a second one cuts. HUP reloads. Returns the exit code.
+    #[must_use]
+    pub fn run(mut self) -> u8 {
+        let code = self.control.block_on(async {
+            let mut signals = Signals::listen()?;
+            tokio::select! {
+                () = signals.end(&self.reload) => {}
+                ended = &mut self.workers => return Ok(exit_code(&flattened(ended))),
+            }
+            tracing::info!("draining; a second signal ends at once");
+            tokio::select! {
+                ended = drained(&self.shared, &self.drain, &mut self.workers) => Ok(exit_code(&ended)),
+                () = signals.end(&self.reload) => Ok(0),
+            }
+        });
+        code.unwrap_or_else(|error: std::io::Error| {
+            tracing::error!(%error, "signals cannot be listened for");
+            1
+        })
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.drain.cut();
+    }
+}
+
+/// Threads of the control runtime: one may be busy with a key file while the other answers `/livez`.
+const CONTROL_THREADS: usize = 2;
+
+/// How often names are looked at; each is resolved again when it is a few seconds old.
+const RESOLVE_TICK: Duration = Duration::from_secs(1);
+
+/// Longest that a start waits for names: a worker resolves for itself what is missing then.
+const FIRST_RESOLVE: Duration = Duration::from_secs(1);
+
+fn tickets() -> Result<Arc<dyn rustls::server::ProducesTickets>, std::io::Error> {
+    rustls::crypto::aws_lc_rs::Ticketer::new().map_err(std::io::Error::other)
+}
+
+fn bind_admin(address: SocketAddr) -> Result<TcpListener, ListenError> {
+    let bind = || {
+        let listener = TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    };
+    bind().map_err(|source| ListenError { address, source })
+}
+
+fn start_workers(
+    config: &Config,
+    listeners: Listeners,
+    shared: &Arc<SharedState>,
+    metrics: &Arc<Metrics>,
+    sink: Option<Box<dyn AccessLogSink>>,
+    drain: Drain,
+) -> std::io::Result<Workers> {
+    let sink = sink.or_else(|| {
+        config
+            .log
+            .access
+            .then(|| Box::new(telemetry::StdoutSink) as Box<dyn AccessLogSink>)
+    });
+    let dropped = {
+        let metrics = Arc::clone(metrics);
+        Arc::new(move |lines| metrics.access_log_dropped(lines))
+    };
+    Workers::start(WorkerParts {
+        listeners,
+        shared: Arc::clone(shared),
+        metrics: Arc::clone(metrics),
+        access_log: access_log(sink, telemetry::is_json(config.log.format), dropped),
+        drain,
+    })
+}
+
+/// Resolves every name once before the first request, for a bounded time.
+async fn resolve_upstreams(snapshot: &Publisher) {
+    let upstreams = snapshot.load_full().upstreams.clone();
+    let all = futures_util::future::join_all(upstreams.iter().map(upstream::refresh_addresses));
+    if tokio::time::timeout(FIRST_RESOLVE, all).await.is_err() {
+        tracing::warn!("names of upstreams are not resolved yet; starting all the same");
+    }
+}
+
+/// Resolves names again as they age, of the upstreams in force.
+async fn keep_resolving(snapshot: Publisher) {
+    loop {
+        tokio::time::sleep(RESOLVE_TICK).await;
+        let upstreams = snapshot.load_full().upstreams.clone();
+        futures_util::future::join_all(upstreams.iter().map(upstream::refresh_addresses)).await;
+    }
+}
+
+/// The drain: readyz says 503, the workers close their listeners after `drain_delay` and end with their last connection,
+/// after `drain_timeout` at the latest.
+async fn drained(
+    shared: &SharedState,
+    drain: &DrainHandle,
+    workers: &mut JoinHandle<Result<(), usize>>,
+) -> Result<(), usize> {
+    shared.draining.store(true, Ordering::Relaxed);
+    drain.start();
+    flattened(workers.await)
+}
+
+/// A join that failed is ours, no worker's: the runtime is going down.
+fn flattened(ended: Result<Result<(), usize>, JoinError>) -> Result<(), usize> {
+    ended.unwrap_or(Ok(()))
+}
+
+fn exit_code(ended: &Result<(), usize>) -> u8 {
+    match ended {
+        Ok(()) => 0,
+        Err(worker) => {
+            tracing::error!(worker, "a worker thread died");
+            1
+        }
+    }
+}
+
+/// The signals that mean something, and those that shall not kill.
+struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+    quit: Signal,
+    user1: Signal,
+    user2: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            quit: signal(SignalKind::quit())?,
+            user1: signal(SignalKind::user_defined1())?,
+            user2: signal(SignalKind::user_defined2())?,
+        })
+    }
+
+    /// Waits for TERM, INT or QUIT, and reloads at each HUP until then.
+    async fn end(&mut self, reload: &ReloadHandle) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.quit.recv() => return,
+                _ = self.hangup.recv() => drop(reload.reload(false).await),
+                // Standard output is never reopened, and no binary is swapped: their default would end the process.
+                _ = self.user1.recv() => {}
+                _ = self.user2.recv() => {}
+            }
+        }
     }
 }

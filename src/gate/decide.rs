@@ -9,7 +9,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderValue, Method};
 
 use crate::clock::UnixTime;
-use crate::config::{AuthMode, Preflight};
+use crate::config::AuthMode;
 use crate::headers::{self, Client, CredentialsError, Target, Upgrade};
 use crate::jwt::{self, TokenError, VerifiedToken};
 use crate::routing::{AccessError, NoRoute, Route};

@@ -35,8 +35,11 @@ pub(super) struct BuildFailure {
 }
 
 impl Source {
-    /// Reads the configuration again.
-    fn load(&self) -> Result<Config, ConfigErrors> {
+    /// Reads the configuration; key files and certificates are not opened.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn load(&self) -> Result<Config, ConfigErrors> {
         match self {
             Self::File(file, environment) => config::load(file, environment),
             Self::Text(text, directory, environment) => {

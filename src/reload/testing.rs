@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::config::{
     Admin, AdminAccess, AuthMode, Config, Host, Issuer, KeySource, Limits, Log, LogFormat, Place,
-    Preflight, Route, Server, Upstream, UpstreamUrl,
+    Places, Preflight, Route, Server, Upstream, UpstreamUrl,
 };
 use crate::headers::{PathAllow, StripSet, TrustedProxies};
 use crate::jwt::{
@@ -45,6 +45,8 @@ pub(crate) fn config() -> Config {
         upstreams: vec![],
         routes: vec![],
         strip: vec![],
+        secrets: vec![],
+        places: Places::default(),
     }
 }
 

@@ -14,10 +14,9 @@ use arc_swap::Cache;
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::time::MissedTickBehavior;
 
-use crate::gate::WorkerMemory;
 use crate::metrics::{Metrics, WorkerId};
 use crate::net::Deadlines;
-use crate::proxy::{AccessLog, SharedState, WorkerContext};
+use crate::proxy::{AccessLog, SharedState, WorkerContext, WorkerLocal};
 use crate::upstream::Pools;
 
 use super::connection::Surroundings;
@@ -253,12 +252,12 @@ fn prepare(seed: Seed) -> (Rc<Handler>, Vec<TcpListener>) {
         id,
         snapshot: RefCell::new(Cache::new(Arc::clone(&shared.snapshot))),
         shared,
-        memory: RefCell::new(WorkerMemory::default()),
         pools: Pools::new(id, deadlines.clone()),
         deadlines: deadlines.clone(),
         access_log,
         metrics: metrics.worker(id),
         no_route: metrics.route(""),
+        local: WorkerLocal::new(),
     };
     let handler = Handler {
         context: Rc::new(context),
