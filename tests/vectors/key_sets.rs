@@ -13,7 +13,7 @@ fn document(case: &Value) -> Vec<u8> {
         return STANDARD.decode(body).expect("base64");
     }
     assert_eq!(text(case, "name"), "bad-huge-5mb");
-    let set: Value = serde_json::from_str(include_str!("data/jwks.json")).unwrap();
+    let set: Value = serde_json::from_str(include_str!("data/jwks.json")).expect("JSON");
     let keys = vec![&set["keys"][0]; 100];
     json!({ "keys": keys, "pad": "a".repeat(2_900_000) })
         .to_string()

@@ -11,14 +11,14 @@ use crate::support::{NOW, all_algorithms, cases, issuer, keys, secret_key, text,
 
 fn public_issuer(set: &str) -> Arc<Issuer> {
     let hmac = AlgorithmSet::of_family(KeyFamily::Hmac);
-    let set = serde_json::from_str(set).unwrap();
+    let set = serde_json::from_str(set).expect("JSON");
     issuer(keys(&set), all_algorithms().difference(hmac))
 }
 
 fn hmac_issuer() -> Arc<Issuer> {
-    let jwk = serde_json::from_str(include_str!("data/hmac_oct.json")).unwrap();
+    let jwk = serde_json::from_str(include_str!("data/hmac_oct.json")).expect("JSON");
     issuer(
-        vec![secret_key(&jwk).unwrap()],
+        vec![secret_key(&jwk).expect("a secret")],
         AlgorithmSet::from_iter([Algorithm::Hs256]),
     )
 }
