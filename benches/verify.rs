@@ -52,7 +52,7 @@ fn claims() -> Value {
 /// The check of a signature and nothing else.
 enum Raw {
     Public(ParsedPublicKey),
-    Hmac(hmac::Key),
+    Hmac(Box<hmac::Key>),
 }
 
 impl Raw {
@@ -78,7 +78,8 @@ fn secret(key: &SigningKey) -> Vec<u8> {
 
 fn raw(key: &SigningKey) -> Raw {
     let Some(jwk) = key.public_jwk() else {
-        return Raw::Hmac(hmac::Key::new(hmac::HMAC_SHA256, &secret(key)));
+        let hmac = hmac::Key::new(hmac::HMAC_SHA256, &secret(key));
+        return Raw::Hmac(Box::new(hmac));
     };
     let rsa = |parameters| {
         RsaPublicKeyComponents {

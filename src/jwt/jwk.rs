@@ -137,18 +137,15 @@ fn check_use(members: &Object) -> Result<(), KeyError> {
 
 /// What the key verifies: the one algorithm of its `alg`, or all of its family.
 fn algorithms(members: &Object, key: &PublicKey) -> Result<AlgorithmSet, KeyError> {
-    let family = AlgorithmSet::of_family(key.family());
-    let name = text(members, "alg").map_err(|_| KeyError::Invalid("alg is not a string"))?;
-    let Some(name) = name else {
-        return Ok(family);
-    };
-    let algorithm = Algorithm::from_name(name).ok_or(KeyError::NotUsable(
-        "alg is not a signature algorithm of ours",
-    ))?;
-    if family.contains(algorithm) {
-        Ok(AlgorithmSet::from_iter([algorithm]))
-    } else {
-        Err(KeyError::NotUsable("alg does not fit the kind of key"))
+    match text(members, "alg") {
+        Ok(None) => Ok(AlgorithmSet::of_family(key.family())),
+        // Whether it fits the key shows when the key is prepared for it.
+        Ok(Some(name)) => Algorithm::from_name(name)
+            .map(|algorithm| AlgorithmSet::from_iter([algorithm]))
+            .ok_or(KeyError::NotUsable(
+                "alg is not a signature algorithm of ours",
+            )),
+        Err(NotText) => Err(KeyError::Invalid("alg is not a string")),
     }
 }
 

@@ -18,8 +18,8 @@ use super::public_key::{Curve, PublicKey};
 
 /// The first public key or certificate of a PEM text.
 pub(super) fn public_key(pem: &[u8]) -> Result<PublicKey, KeyError> {
-    for block in Pem::iter_from_buffer(pem) {
-        let block = block.map_err(|_| KeyError::Invalid("not PEM"))?;
+    for block in blocks(pem) {
+        let block = block?;
         match block.label.as_str() {
             "PUBLIC KEY" => return from_spki(&block.contents),
             "RSA PUBLIC KEY" => return from_pkcs1(&block.contents),
@@ -39,8 +39,8 @@ pub(super) fn public_key(pem: &[u8]) -> Result<PublicKey, KeyError> {
 
 /// The first PKCS#8 private key of a PEM text, as DER.
 pub(super) fn private_key(pem: &[u8]) -> Result<Secret, KeyError> {
-    for block in Pem::iter_from_buffer(pem) {
-        let block = block.map_err(|_| KeyError::Invalid("not PEM"))?;
+    for block in blocks(pem) {
+        let block = block?;
         match block.label.as_str() {
             PRIVATE_KEY => return Ok(Secret::new(block.contents)),
             "RSA PRIVATE KEY" | "EC PRIVATE KEY" | "ENCRYPTED PRIVATE KEY" => {
@@ -52,6 +52,10 @@ pub(super) fn private_key(pem: &[u8]) -> Result<Secret, KeyError> {
         }
     }
     Err(KeyError::Invalid("no PRIVATE KEY in it"))
+}
+
+fn blocks(pem: &[u8]) -> impl Iterator<Item = Result<Pem, KeyError>> {
+    Pem::iter_from_buffer(pem).map(|block| block.map_err(|_| KeyError::Invalid("not PEM")))
 }
 
 /// A PKCS#8 private key as PEM text.
@@ -102,7 +106,6 @@ fn from_parsed_spki(spki: &SubjectPublicKeyInfo<'_>) -> Result<PublicKey, KeyErr
         from_pkcs1(bits)
     } else if *kind == OID_KEY_TYPE_EC_PUBLIC_KEY {
         PublicKey::ec_point(curve_of(spki)?, bits)
-            .ok_or(KeyError::Invalid("not an uncompressed point of its curve"))
     } else if *kind == OID_SIG_ED25519 {
         PublicKey::ed25519(bits)
     } else {

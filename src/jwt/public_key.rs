@@ -17,6 +17,9 @@ pub(super) const MAX_SIGNATURE_BYTES: usize = *RSA_BITS.end() / 8;
 /// The smallest RSA exponent: 2¹⁶ + 1 (FIPS 186-5 §A.1.1). The smaller ones forgive no mistake in a signer's padding.
 const RSA_MIN_EXPONENT: u64 = 65_537;
 
+/// The first byte of an uncompressed point (SEC 1 §2.3.3).
+const UNCOMPRESSED: u8 = 0x04;
+
 /// A public key that is fit to verify.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) enum PublicKey {
@@ -112,17 +115,21 @@ impl PublicKey {
 
     /// A key on `curve`, of coordinates of full length (RFC 7518 §6.2.1.2).
     pub(super) fn ec(curve: Curve, x: &[u8], y: &[u8]) -> Result<Self, KeyError> {
-        Self::ec_point(curve, &[&[0x04], x, y].concat())
-            .filter(|_| x.len() == y.len())
-            .ok_or(KeyError::Invalid(
+        let length = curve.coordinate_bytes();
+        if x.len() != length || y.len() != length {
+            return Err(KeyError::Invalid(
                 "coordinates do not have the curve's length",
-            ))
+            ));
+        }
+        Self::ec_point(curve, &[&[UNCOMPRESSED], x, y].concat())
     }
 
     /// A key on `curve`, of an uncompressed point. Whether it lies on the curve shows when it is prepared.
-    pub(super) fn ec_point(curve: Curve, point: &[u8]) -> Option<Self> {
-        let fits = point.len() == 1 + 2 * curve.coordinate_bytes() && point.first() == Some(&0x04);
-        fits.then(|| Self::Ec {
+    pub(super) fn ec_point(curve: Curve, point: &[u8]) -> Result<Self, KeyError> {
+        if point.len() != 1 + 2 * curve.coordinate_bytes() || point[0] != UNCOMPRESSED {
+            return Err(KeyError::Invalid("not an uncompressed point of its curve"));
+        }
+        Ok(Self::Ec {
             curve,
             point: point.into(),
         })
@@ -258,7 +265,7 @@ pub(super) fn scheme(algorithm: Algorithm) -> Scheme {
 /// Whether a modulus was made by the library of CVE-2017-15361, whose keys can be factored.
 ///
 /// Its primes are powers of 65537 modulo each of the first small primes, so its moduli are too ("The Return of
-/// Coppersmith's Attack", 2017, §4.1). Of the other keys about one in 10⁸ looks alike.
+/// Coppersmith's Attack", 2017, §4.1). Of the other keys about one in 2·10⁸ looks alike.
 fn is_roca(modulus: &[u8]) -> bool {
     const PRIMES: [u32; 38] = [
         3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89,
@@ -294,7 +301,7 @@ const ED25519_PRIME: [u8; 32] = {
     prime
 };
 
-/// The y of all points of order 1, 2, 4 and 8, little-endian (RFC 7748 §6.1 and its errata speak of the same points).
+/// The y of all points of order 1, 2, 4 and 8, little-endian.
 const ED25519_SMALL_ORDER: [[u8; 32]; 5] = [
     // Order 4.
     [0; 32],
@@ -324,139 +331,4 @@ const ED25519_SMALL_ORDER: [[u8; 32]; 5] = [
 ];
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const E: [u8; 3] = [1, 0, 1];
-
-    /// An odd modulus of so many bits.
-    fn modulus(bits: usize) -> Vec<u8> {
-        let mut modulus = vec![0xff; bits.div_ceil(8)];
-        modulus[0] >>= (8 - bits % 8) % 8;
-        modulus
-    }
-
-    fn error(result: Result<PublicKey, KeyError>) -> Option<KeyError> {
-        result.err()
-    }
-
-    #[test]
-    fn rsa_keys_have_2048_to_8192_bits() {
-        for (bits, fits) in [
-            (0, false),
-            (1024, false),
-            (2047, false),
-            (2048, true),
-            (2049, true),
-            (8192, true),
-            (8193, false),
-            (16384, false),
-        ] {
-            let modulus = if bits == 0 { Vec::new() } else { modulus(bits) };
-            let expected = (!fits).then_some(KeyError::RsaSize { bits });
-            assert_eq!(error(PublicKey::rsa(&modulus, &E)), expected, "{bits}");
-            // A leading zero, as some publishers leave it there, counts for nothing.
-            let padded = [&[0, 0][..], &modulus].concat();
-            assert_eq!(error(PublicKey::rsa(&padded, &E)), expected, "{bits}");
-        }
-        let key = PublicKey::rsa(&[&[0][..], &modulus(2048)].concat(), &[0, 1, 0, 1]).unwrap();
-        assert_eq!(key.signature_bytes(), 256);
-        assert_eq!(
-            key.thumbprint(),
-            PublicKey::rsa(&modulus(2048), &E).unwrap().thumbprint()
-        );
-    }
-
-    #[test]
-    fn rsa_numbers_are_odd_and_the_exponent_is_neither_small_nor_huge() {
-        let mut even = modulus(2048);
-        even[255] = 0xfe;
-        assert!(matches!(
-            PublicKey::rsa(&even, &E),
-            Err(KeyError::Invalid(_))
-        ));
-        for (exponent, fits) in [
-            (&[][..], false),
-            (&[0], false),
-            (&[1], false),
-            (&[3], false),
-            (&[0xff, 0xff], false),
-            (&[1, 0, 0], false),
-            (&[1, 0, 1], true),
-            (&[0xff, 0xff, 0xff, 0xff], true),
-            (&[1, 0, 0, 0, 0, 1], false),
-        ] {
-            let key = PublicKey::rsa(&modulus(2048), exponent);
-            let prepared = key.and_then(|key| key.prepare(Algorithm::Rs256));
-            assert_eq!(prepared.is_ok(), fits, "{exponent:?}");
-        }
-    }
-
-    #[test]
-    fn points_lie_on_their_curve() {
-        for curve in [Curve::P256, Curve::P384, Curve::P521] {
-            assert_eq!(Curve::from_name(curve.name()), Some(curve));
-            let length = curve.coordinate_bytes();
-            let algorithm = match curve {
-                Curve::P256 => Algorithm::Es256,
-                Curve::P384 => Algorithm::Es384,
-                Curve::P521 => Algorithm::Es512,
-            };
-            let zero = PublicKey::ec(curve, &vec![0; length], &vec![0; length]).unwrap();
-            assert_eq!(
-                zero.prepare(algorithm).err(),
-                Some(KeyError::Invalid("the point is not on the curve"))
-            );
-            assert!(PublicKey::ec(curve, &vec![1; length - 1], &vec![1; length]).is_err());
-            // The right sum of lengths is not enough.
-            assert!(PublicKey::ec(curve, &vec![1; length - 1], &vec![1; length + 1]).is_err());
-            assert!(PublicKey::ec_point(curve, &vec![2; 1 + length]).is_none());
-        }
-        assert_eq!(Curve::from_name("p-256"), None);
-    }
-
-    #[test]
-    fn a_key_serves_its_own_family_only() {
-        let key = PublicKey::rsa(&modulus(2048), &E).unwrap();
-        for algorithm in Algorithm::ALL {
-            let fits = algorithm.family() == KeyFamily::Rsa;
-            assert_eq!(key.prepare(algorithm).is_ok(), fits, "{algorithm:?}");
-        }
-    }
-
-    #[test]
-    fn ed25519_keys_are_canonical_and_of_large_order() {
-        let mut not_canonical = vec![ED25519_PRIME, [0xff; 32]];
-        let mut prime_and_one = ED25519_PRIME;
-        prime_and_one[0] += 1;
-        not_canonical.push(prime_and_one);
-        for point in ED25519_SMALL_ORDER.iter().chain(&not_canonical) {
-            for sign in [0, 0x80] {
-                let mut point = *point;
-                point[31] |= sign;
-                assert!(PublicKey::ed25519(&point).is_err(), "{point:?}");
-            }
-        }
-        assert!(PublicKey::ed25519(&[9; 31]).is_err());
-        assert!(PublicKey::ed25519(&[9; 33]).is_err());
-    }
-
-    #[test]
-    fn thumbprints_are_those_of_the_rfcs() {
-        // RFC 8037 §A.3
-        let x = base64url::decode(b"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo").unwrap();
-        let key = PublicKey::ed25519(&x).unwrap();
-        assert_eq!(
-            base64url::encode(&key.thumbprint()),
-            "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"
-        );
-        // RFC 7638 §3.1
-        let n = "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw";
-        let n = base64url::decode(n.as_bytes()).unwrap();
-        let key = PublicKey::rsa(&n, &E).unwrap();
-        assert_eq!(
-            base64url::encode(&key.thumbprint()),
-            "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
-        );
-    }
-}
+mod tests;

@@ -214,7 +214,6 @@ fn public_half(pkcs8: &Secret, algorithm: Algorithm) -> Result<PublicKey, KeyErr
         Scheme::Ec(curve, _) => {
             let pair = EcdsaKeyPair::from_pkcs8(ecdsa(curve), pkcs8.expose()).map_err(rejected)?;
             PublicKey::ec_point(curve, pair.public_key().as_ref())
-                .ok_or(KeyError::Invalid("not an uncompressed point of its curve"))
         }
         Scheme::Ed25519 => {
             let pair = Ed25519KeyPair::from_pkcs8(pkcs8.expose()).map_err(rejected)?;

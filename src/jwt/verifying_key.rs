@@ -17,11 +17,10 @@ pub struct VerifyingKey {
     /// Its place in the document that it came from.
     place: Option<usize>,
     thumbprint: [u8; 32],
-    /// Bytes of a signature under each algorithm: one length for all of a public key.
+    /// The key in the form that each algorithm of it needs.
     prepared: Vec<Prepared>,
 }
 
-/// The key in the form that one algorithm needs.
 struct Prepared {
     algorithm: Algorithm,
     signature_bytes: usize,
@@ -120,6 +119,12 @@ impl VerifyingKey {
         self.prepared.iter().map(|one| one.algorithm).collect()
     }
 
+    /// Whether it can verify that algorithm.
+    #[must_use]
+    pub fn serves(&self, algorithm: Algorithm) -> bool {
+        self.prepared(algorithm).is_some()
+    }
+
     /// Its RFC 7638 thumbprint (SHA-256): its identity, with the algorithm, over refreshes and reloads.
     ///
     /// Of a secret: a keyed digest, which tells nothing about it.
@@ -138,7 +143,8 @@ impl VerifyingKey {
     /// Checks an encoded signature, its length first: crypto never sees one of another length.
     ///
     /// # Errors
-    /// `UnknownKey` if the key does not serve `algorithm`, else as the two halves of the check say.
+    /// `UnknownKey` if the key does not serve `algorithm`, `BadSignature` if the signature has another length or is not this
+    /// key's, `Malformed` if it is not strict base64url.
     pub fn check(
         &self,
         algorithm: Algorithm,
