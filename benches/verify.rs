@@ -19,6 +19,10 @@ use portcullis::jwt::{
 };
 use serde_json::{Value, json};
 
+/// The allocator of the binary: parsing claims is in good part allocating.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const ISSUER: &str = "https://login.example.com/realms/demo";
 
 /// A payload as a common identity provider writes it: about 700 bytes.
