@@ -108,12 +108,17 @@ pub(super) fn report(
     message: &str,
     hint: Option<&str>,
 ) -> fmt::Result {
-    write!(f, "{place}: {kind}: {message}")?;
+    write!(f, "{place}: {kind}: {}", printable(message))?;
     place.excerpt(f)?;
     if let Some(hint) = hint {
-        write!(f, "\nhelp: {hint}")?;
+        write!(f, "\nhelp: {}", printable(hint))?;
     }
     Ok(())
+}
+
+/// A file may hold anything, and messages quote it; a terminal should see only what prints.
+fn printable(text: &str) -> String {
+    text.replace(|c: char| c.is_control() && c != '\t', "·")
 }
 
 #[cfg(test)]
@@ -149,6 +154,11 @@ mod tests {
     fn the_caret_follows_tabs_and_controls_do_not_reach_the_terminal() {
         let text = error(2, "\tä\u{1b}[31m", 1).to_string();
         assert!(text.contains("12 | \tä·[31m\n   | \t^"), "{text}");
+        let quoting = ConfigError {
+            message: "`\u{1b}[31m\n` is wrong".into(),
+            ..error(1, "a", 1)
+        };
+        assert!(quoting.to_string().contains("error: `·[31m·` is wrong\n"));
     }
 
     #[test]

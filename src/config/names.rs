@@ -37,8 +37,7 @@ impl Names {
         let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
         // `none` is the label of requests that reached no route.
         if !name.chars().all(fits) || name.len() > 64 || &*name == "none" {
-            let message = format!("`{}` cannot be the name of an {kind}", text.value.shown());
-            let message = message.replace("an route", "a route");
+            let message = format!("`{}` is no name for the {kind}", text.value.shown());
             let hint = "names are up to 64 letters, digits, `-`, `_` and `.`, and not `none`";
             reader.context.error_hint(&text.origin, message, hint);
         }

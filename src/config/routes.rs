@@ -206,7 +206,7 @@ fn decoded_path(text: &str) -> Result<Box<str>, PathProblem> {
     }
     if decoded
         .split('/')
-        .any(|segment| matches!(segment, "." | ".."))
+        .any(|segment| matches!(segment.trim(), "." | ".."))
     {
         return Err(("has a dot segment", None));
     }

@@ -14,6 +14,7 @@ use super::context::At;
 use super::raw::{Node, Text, Value};
 use super::reader::{OFF, Reader};
 use super::routes::is_host_name;
+use super::units::format_size;
 use super::{
     Admin, AdminAccess, Certificates, Limits, Log, LogFormat, SecretUse, Server, defaults,
 };
@@ -312,8 +313,12 @@ fn limits(mut reader: Reader<'_>) -> Limits {
         });
         reader.context.error_hint(
             &origin,
-            "`token_bytes` is above `header_bytes`, which a token is a part of",
-            "raise `header_bytes`",
+            format!(
+                "`token_bytes` is above `header_bytes`, which a token is a part of: {} and {}",
+                format_size(token_bytes),
+                format_size(header_bytes)
+            ),
+            "raise `header_bytes`, or lower `token_bytes`",
         );
     }
     reader.finish();

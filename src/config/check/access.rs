@@ -159,26 +159,33 @@ fn share_host(a: &Route, b: &Route) -> bool {
     a.hosts.iter().any(|host| b.hosts.contains(host))
 }
 
-/// A path that its own laxest reading leads elsewhere is refused as ambiguous, always.
+/// Where paths read alike, requests go to the one that is written as the laxest upstream reads it, or to none.
 fn unreachable_routes(found: &mut Findings<'_>) {
     let routes = &found.config.routes;
-    let mut by_key: HashMap<(Option<&HostPattern>, &str), usize> = HashMap::new();
+    let laxest: Vec<Box<str>> = routes
+        .iter()
+        .map(|route| laxest_reading(route.path.as_bytes()))
+        .collect();
+    let mut alike: HashMap<(Option<&HostPattern>, &str), Vec<usize>> = HashMap::new();
     for (index, route) in routes.iter().enumerate() {
         for host in hosts(route) {
-            by_key.insert((host, &route.path), index);
+            alike.entry((host, &laxest[index])).or_default().push(index);
         }
     }
     let mut warned = Vec::new();
     for (index, route) in routes.iter().enumerate() {
-        let laxest = laxest_reading(route.path.as_bytes());
-        if laxest == route.path {
+        if laxest[index] == route.path {
             continue;
         }
-        let other = hosts(route)
+        let others = hosts(route)
             .into_iter()
-            .find_map(|host| by_key.get(&(host, &*laxest)));
-        if let Some(other) = other {
-            warned.push((index, route.name.clone(), routes[*other].name.clone()));
+            .filter_map(|host| alike.get(&(host, &*laxest[index])))
+            .flatten();
+        if let Some(other) = others
+            .copied()
+            .find(|other| routes[*other].path != route.path)
+        {
+            warned.push((index, route.name.clone(), routes[other].name.clone()));
         }
     }
     for (index, name, other) in warned {

@@ -151,6 +151,23 @@ fn dangerous_settings_of_access_have_codes() {
 }
 
 #[test]
+fn routes_that_read_alike_are_never_reached_but_for_the_lower_case_one() {
+    let unreachable = |paths: [&str; 2]| {
+        let text = paths.map(|path| {
+            route(path, "auth = \"none\"").replace("\"p\"", &format!("\"r{}\"", &path[1..]))
+        });
+        let found = codes(&text.concat());
+        found
+            .iter()
+            .filter(|code| **code == "unreachable-route")
+            .count()
+    };
+    assert_eq!(unreachable(["/A", "/a"]), 1);
+    assert_eq!(unreachable(["/aA", "/Aa"]), 2);
+    assert_eq!(unreachable(["/A", "/b"]), 0);
+}
+
+#[test]
 fn the_list_of_codes_is_in_order() {
     assert!(WARNING_CODES.is_sorted());
 }

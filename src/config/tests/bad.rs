@@ -1,5 +1,7 @@
 //! Errors as a whole: shape, order, suggestions, and what they must not show.
 
+use proptest::prelude::*;
+
 use crate::config::testing::{SMALL, assert_error, bad, parse_with, small_with};
 
 #[test]
@@ -133,4 +135,19 @@ fn secrets_stay_out_of_errors_wherever_they_stand() {
         !shown.contains("hunter2") && shown.contains("`${A}` is not an address"),
         "{shown}"
     );
+}
+
+proptest! {
+    #[test]
+    fn no_text_panics(at in 0..SMALL.len(), cut in 0_usize..20, put in "\\PC{0,8}|[\\[\\]{}=.\"'#\n$]{0,8}") {
+        // All of it is ASCII, so every index is a character's border.
+        let rest = SMALL.get(at + cut..).unwrap_or_default();
+        let _ = parse_with(&format!("{}{put}{rest}", &SMALL[..at]), &[]).map_err(|errors| errors.to_string());
+    }
+
+    #[test]
+    fn no_variable_panics(name in "[A-Z_]{0,20}", value in "\\PC{0,16}") {
+        let variable = format!("PORTCULLIS__{name}");
+        let _ = parse_with(SMALL, &[(&variable, &value)]).map_err(|errors| errors.to_string());
+    }
 }

@@ -24,13 +24,13 @@ const ISSUERS: &[(&str, &str, &str, &str)] = &[
     (
         "name = \"corp\"",
         "name = \"a b\"",
-        "cannot be the name of an issuer",
+        "is no name for the issuer",
         "letters",
     ),
     (
         "name = \"orders\"",
         "name = \"none\"",
-        "cannot be the name of a route",
+        "is no name for the route",
         "letters",
     ),
     (
