@@ -40,8 +40,7 @@ impl Handler {
     pub(super) fn accepted(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr) {
         let this = Rc::clone(self);
         let (accepted, slot) = {
-            let mut reader = self.context.snapshot.borrow_mut();
-            let snapshot = reader.load();
+            let snapshot = self.context.current_snapshot();
             let accepted = Accepted {
                 limits: snapshot.limits.clone(),
                 tls: snapshot.tls.as_ref().map(|tls| Arc::clone(&tls.config)),

@@ -281,8 +281,7 @@ async fn serve(
     let context = &handler.context;
     let times = || {
         context.shared.draining.store(true, Relaxed);
-        let mut reader = context.snapshot.borrow_mut();
-        let limits = &reader.load().limits;
+        let limits = &context.current_snapshot().limits;
         DrainTimes {
             delay: limits.drain_delay,
             timeout: limits.drain_timeout,
@@ -307,6 +306,7 @@ async fn tick(handler: &Handler, pulse: &Pulse) -> Infallible {
     loop {
         interval.tick().await;
         handler.surroundings.deadlines.sweep(Instant::now());
+        handler.context.access_log.flush();
         if ticks.is_multiple_of(TICKS_PER_BEAT) {
             keep_house(handler);
             pulse.beat(handler.context.id);
@@ -318,7 +318,7 @@ async fn tick(handler: &Handler, pulse: &Pulse) -> Infallible {
 /// Once a second. Loading the snapshot lets a worker without requests drop the old one with its keys.
 fn keep_house(handler: &Handler) {
     let context = &handler.context;
-    let snapshot = Arc::clone(context.snapshot.borrow_mut().load());
+    let snapshot = context.current_snapshot();
     let known = |id| snapshot.upstreams.iter().any(|upstream| upstream.id == id);
     context.pools.sweep(&known);
     context.metrics.connections(handler.slots.open());
@@ -337,32 +337,4 @@ const TICKS_PER_BEAT: u32 = 4;
 const ENDED: u64 = u64::MAX;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_longest_silence_counts_until_a_worker_has_ended() {
-        let pulse = Pulse::new(2);
-        pulse.beat(WorkerId(0));
-        pulse.set(WorkerId(0), ENDED);
-        let start = Instant::now();
-        while pulse.silence() < Duration::from_millis(5) {
-            assert!(
-                start.elapsed() < Duration::from_secs(10),
-                "the second worker never beat"
-            );
-            std::thread::yield_now();
-        }
-        pulse.end(WorkerId(1), 3);
-        assert_eq!(pulse.silence(), Duration::ZERO);
-        assert_eq!(pulse.cut_off(), 3);
-    }
-
-    #[test]
-    fn a_beat_is_each_second() {
-        assert_eq!(
-            Deadlines::RESOLUTION * TICKS_PER_BEAT,
-            Duration::from_secs(1)
-        );
-    }
-}
+mod tests;
