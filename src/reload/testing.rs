@@ -1,14 +1,13 @@
 //! Small configurations and snapshots for tests of this module.
 
-use std::collections::BTreeSet;
-use std::num::NonZeroUsize;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::config::{
-    Admin, AdminAccess, AuthMode, Config, Host, Issuer, KeySource, Limits, Log, LogFormat, Place,
-    Places, Preflight, Route, Server, Upstream, UpstreamUrl,
+    AuthMode, Config, Environment, Host, Issuer, KeySource, Place, Preflight, Route, Upstream,
+    UpstreamUrl, parse,
 };
 use crate::headers::{PathAllow, StripSet, TrustedProxies};
 use crate::jwt::{
@@ -19,57 +18,12 @@ use crate::routing::RouteTable;
 use crate::secret::Secret;
 use crate::snapshot::{Fixtures, Snapshot};
 
+/// A configuration with every default, and no routes, issuers and upstreams.
 pub(crate) fn config() -> Config {
-    Config {
-        file: None,
-        files: BTreeSet::new(),
-        hash: "00".into(),
-        state_directory: "state".into(),
-        server: Server {
-            listen: vec!["127.0.0.1:8080".parse().unwrap()],
-            workers: NonZeroUsize::MIN,
-            tls: None,
-            trusted_proxies: TrustedProxies::default(),
-            realm: "portcullis".into(),
-            limits: limits(),
-        },
-        admin: Admin {
-            listen: Some("127.0.0.1:8081".parse().unwrap()),
-            access: AdminAccess::Loopback,
-        },
-        log: Log {
-            format: LogFormat::Auto,
-            access: true,
-        },
-        issuers: vec![],
-        upstreams: vec![],
-        routes: vec![],
-        strip: vec![],
-        secrets: vec![],
-        places: Places::default(),
-    }
-}
-
-fn limits() -> Limits {
-    let second = Duration::from_secs(1);
-    Limits {
-        connections: 10_000,
-        connections_per_client: None,
-        connection_age: None,
-        header_bytes: 65_536,
-        header_count: 100,
-        header_timeout: second,
-        idle_timeout: second,
-        handshake_timeout: second,
-        body_bytes: None,
-        body_idle_timeout: second,
-        write_timeout: second,
-        streams: 100,
-        token_bytes: 16_384,
-        upgrade_idle_timeout: second,
-        drain_delay: second,
-        drain_timeout: second,
-    }
+    let text = "[server]\nlisten = [\"127.0.0.1:8080\"]\nworkers = 1\nstrip = []\n";
+    let environment = Environment([("STATE_DIRECTORY".to_owned(), "/state".to_owned())].into());
+    let name = Path::new("gateway.toml");
+    parse(text, name, Path::new("/"), &environment).unwrap_or_else(|errors| panic!("{errors}"))
 }
 
 pub(crate) fn issuer(name: &str, keys: KeySource) -> Issuer {
