@@ -232,7 +232,7 @@ async fn a_wrong_configuration_is_named_with_its_place() {
     let report = rig.report(|report| report.applied).await;
     let expected = [
         r#"route "new" added"#,
-        r#"realm changed from "portcullis" to "x""#,
+        r#"[server] realm changed from "portcullis" to "x""#,
     ];
     assert_eq!(report.changes, expected);
     assert_eq!(&*rig.publisher.load().realm, "x");
@@ -297,7 +297,7 @@ async fn what_needs_a_restart_is_said_and_stays() {
     let report = rig.report(|report| report.applied).await;
     assert_eq!(
         report.needs_restart,
-        ["server.listen", "server.workers", "server.tls"]
+        ["[server] listen", "[server] workers", "[server] tls"]
     );
     let snapshot = rig.publisher.load();
     assert_eq!(snapshot.config.server.listen[0].port(), 1);

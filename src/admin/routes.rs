@@ -36,8 +36,8 @@ GET  /readyz              whether it can serve; ?verbose lists what was looked a
 GET  /healthz             the same as /readyz
 GET  /status              what is in force, as JSON
 GET  /metrics             for Prometheus
-POST /reload              reads configuration, keys and certificates again; ?dry_run=true only says what would change
-                          (Content-Type: application/json)
+POST /reload              reads configuration, keys and certificates again; ?dry_run=true only says what would change,
+                          as does the body {\"dry_run\": true} (Content-Type: application/json)
 ";
 
 /// What the endpoints show. Who may ask is in the snapshot's configuration.
@@ -193,10 +193,15 @@ where
     let Ok(body) = Limited::new(body, BODY_LIMIT).collect().await else {
         return problem(StatusCode::BAD_REQUEST, "The body could not be read.");
     };
-    if !is_empty_request(&body.to_bytes()) {
-        return problem(StatusCode::BAD_REQUEST, "The body must be empty or {}.");
-    }
-    let report = state.reload.reload(flag(query, "dry_run")).await;
+    let Some(options) = ReloadOptions::parse(&body.to_bytes()) else {
+        return problem(
+            StatusCode::BAD_REQUEST,
+            "The body must be empty or {\"dry_run\": true}.",
+        );
+    };
+    // Whoever says so in one of the two places wants nothing changed.
+    let dry_run = options.dry_run || flag(query, "dry_run");
+    let report = state.reload.reload(dry_run).await;
     let status = match report.error {
         None => StatusCode::OK,
         Some(_) => StatusCode::UNPROCESSABLE_ENTITY,
@@ -204,11 +209,23 @@ where
     json(status, &report)
 }
 
-/// Nothing, or an object without members.
-fn is_empty_request(body: &[u8]) -> bool {
-    body.trim_ascii().is_empty()
-        || serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(body)
-            .is_ok_and(|members| members.is_empty())
+/// What the body of a reload may say.
+#[derive(Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct ReloadOptions {
+    dry_run: bool,
+}
+
+impl ReloadOptions {
+    /// Nothing, or a JSON object.
+    fn parse(body: &[u8]) -> Option<Self> {
+        if body.trim_ascii().is_empty() {
+            return Some(Self::default());
+        }
+        // An array would do for a struct, too.
+        serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(body).ok()?;
+        serde_json::from_slice(body).ok()
+    }
 }
 
 /// Whether a query has a flag: `verbose`, `verbose=1` and `verbose=true` say so.

@@ -198,30 +198,45 @@ fn settings(config: &Config) -> BTreeMap<&'static str, String> {
         drain_timeout,
     } = &config.server.limits;
     let values: [(&'static str, &dyn Debug); 19] = [
-        ("limits.connections", connections),
-        ("limits.connections_per_client", connections_per_client),
-        ("limits.connection_age", connection_age),
-        ("limits.header_bytes", header_bytes),
-        ("limits.header_count", header_count),
-        ("limits.header_timeout", header_timeout),
-        ("limits.idle_timeout", idle_timeout),
-        ("limits.handshake_timeout", handshake_timeout),
-        ("limits.body_bytes", body_bytes),
-        ("limits.body_idle_timeout", body_idle_timeout),
-        ("limits.write_timeout", write_timeout),
-        ("limits.streams", streams),
-        ("limits.token_bytes", token_bytes),
-        ("limits.upgrade_idle_timeout", upgrade_idle_timeout),
-        ("limits.drain_delay", drain_delay),
-        ("limits.drain_timeout", drain_timeout),
-        ("realm", &config.server.realm),
-        ("strip", &config.strip),
-        ("trusted_proxies", &config.server.trusted_proxies.0),
+        ("[server.limits] connections", connections),
+        (
+            "[server.limits] connections_per_client",
+            connections_per_client,
+        ),
+        ("[server.limits] connection_age", connection_age),
+        ("[server.limits] header_bytes", header_bytes),
+        ("[server.limits] header_count", header_count),
+        ("[server.limits] header_timeout", header_timeout),
+        ("[server.limits] idle_timeout", idle_timeout),
+        ("[server.limits] handshake_timeout", handshake_timeout),
+        ("[server.limits] body_bytes", body_bytes),
+        ("[server.limits] body_idle_timeout", body_idle_timeout),
+        ("[server.limits] write_timeout", write_timeout),
+        ("[server.limits] streams", streams),
+        ("[server.limits] token_bytes", token_bytes),
+        ("[server.limits] upgrade_idle_timeout", upgrade_idle_timeout),
+        ("[server.limits] drain_delay", drain_delay),
+        ("[server.limits] drain_timeout", drain_timeout),
+        ("[server] realm", &config.server.realm),
+        ("[server] strip", &config.strip),
+        ("[server] trusted_proxies", &config.server.trusted_proxies.0),
     ];
     let values = values.into_iter();
     values
-        .map(|(name, value)| (name, format!("{value:?}")))
+        .map(|(name, value)| (name, shown(&format!("{value:?}"))))
         .collect()
+}
+
+/// A value that may be switched off, as gateway.toml writes it.
+fn shown(value: &str) -> String {
+    let some = value
+        .strip_prefix("Some(")
+        .and_then(|value| value.strip_suffix(')'));
+    match (value, some) {
+        ("None", _) => "off".to_owned(),
+        (_, Some(value)) => value.to_owned(),
+        (value, None) => value.to_owned(),
+    }
 }
 
 #[cfg(test)]

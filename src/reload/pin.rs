@@ -13,20 +13,20 @@ pub(super) fn pin(running: &Config, new: &mut Config) -> Vec<String> {
         differs
     };
     let (old, server) = (&running.server, &mut new.server);
-    if keep("server.listen", old.listen != server.listen) {
+    if keep("[server] listen", old.listen != server.listen) {
         server.listen.clone_from(&old.listen);
     }
-    if keep("server.workers", old.workers != server.workers) {
+    if keep("[server] workers", old.workers != server.workers) {
         server.workers = old.workers;
     }
-    if keep("server.tls", old.tls.is_some() != server.tls.is_some()) {
+    if keep("[server] tls", old.tls.is_some() != server.tls.is_some()) {
         server.tls.clone_from(&old.tls);
     }
     // With the address goes who may ask: an open listener was checked for its own address only.
-    if keep("admin.listen", running.admin.listen != new.admin.listen) {
+    if keep("[admin] listen", running.admin.listen != new.admin.listen) {
         new.admin.clone_from(&running.admin);
     }
-    if keep("log", running.log != new.log) {
+    if keep("[log]", running.log != new.log) {
         new.log.clone_from(&running.log);
     }
     let differs = running.state_directory != new.state_directory;
@@ -59,17 +59,17 @@ mod tests {
     fn what_needs_a_restart_is_said_and_kept() {
         let old = config();
         let cases: [(&str, Change); 6] = [
-            ("server.listen", |c| {
+            ("[server] listen", |c| {
                 c.server.listen = vec!["[::1]:9".parse().unwrap()];
             }),
-            ("server.workers", |c| {
+            ("[server] workers", |c| {
                 c.server.workers = NonZeroUsize::new(9).unwrap();
             }),
-            ("server.tls", |c| {
+            ("[server] tls", |c| {
                 c.server.tls = Some(Certificates::Files(vec![]));
             }),
-            ("admin.listen", |c| c.admin.listen = None),
-            ("log", |c| c.log.access = !c.log.access),
+            ("[admin] listen", |c| c.admin.listen = None),
+            ("[log]", |c| c.log.access = !c.log.access),
             ("the state directory", |c| c.state_directory = "x".into()),
         ];
         for (name, change) in cases {
@@ -89,7 +89,7 @@ mod tests {
         running.admin.access = AdminAccess::Token(Secret::new(b"token".to_vec()));
         let mut new = config();
         assert_eq!(new.admin.access, AdminAccess::Loopback);
-        assert_eq!(pin(&running, &mut new), ["admin.listen"]);
+        assert_eq!(pin(&running, &mut new), ["[admin] listen"]);
         assert_eq!(new.admin, running.admin);
     }
 

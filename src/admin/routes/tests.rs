@@ -231,23 +231,32 @@ async fn a_reload_that_fails_is_no_success() {
 }
 
 #[tokio::test]
-async fn the_body_of_a_reload_is_empty() {
+async fn the_body_of_a_reload_says_nothing_else() {
     let state = state(config(), 0);
     let long = " ".repeat(BODY_LIMIT + 1);
-    for (body, status) in [
-        ("", 200),
-        ("{}", 200),
-        (" {\n} ", 200),
-        ("{\"dry_run\":true}", 400),
-        ("[]", 400),
-        ("{} x", 400),
-        ("dry_run", 400),
-        (&long, 400),
+    for (body, status, generation) in [
+        ("", 200, 2),
+        ("{}", 200, 3),
+        (" {\n} ", 200, 4),
+        ("{\"dry_run\":false}", 200, 5),
+        ("{\"dry_run\":true}", 200, 5),
+        ("{\"dry_run\":1}", 400, 5),
+        ("{\"dry_runs\":true}", 400, 5),
+        ("[true]", 400, 5),
+        ("[]", 400, 5),
+        ("{} x", 400, 5),
+        ("dry_run", 400, 5),
+        (&long, 400, 5),
     ] {
         let seen = ask(&state, "POST", "/reload", body).await;
         assert_eq!(seen.status, status, "{:?}", body.get(..20));
+        let found = state.shared.snapshot.load().generation;
+        assert_eq!(found, generation, "{body:?}");
     }
-    assert_eq!(state.shared.snapshot.load().generation, 4);
+    // One of the two places suffices.
+    let body = "{\"dry_run\":false}";
+    ask(&state, "POST", "/reload?dry_run=true", body).await;
+    assert_eq!(state.shared.snapshot.load().generation, 5);
 }
 
 #[tokio::test]

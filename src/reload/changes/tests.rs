@@ -1,4 +1,5 @@
 use std::fs;
+use std::time::Duration;
 
 use crate::config::KeySource;
 use crate::reload::testing::{config, issuer, route, upstream};
@@ -21,7 +22,7 @@ type Change = fn(&mut Config);
 
 #[test]
 fn every_kind_of_change_is_named() {
-    let cases: [(Change, &[&str]); 11] = [
+    let cases: [(Change, &[&str]); 13] = [
         (|_| {}, &[]),
         (|c| c.routes.push(route("x")), &[r#"route "x" added"#]),
         (|c| c.routes.truncate(1), &[r#"route "stock" removed"#]),
@@ -46,11 +47,19 @@ fn every_kind_of_change_is_named() {
         ),
         (
             |c| c.server.limits.header_bytes = 7,
-            &["limits.header_bytes changed from 65536 to 7"],
+            &["[server.limits] header_bytes changed from 65536 to 7"],
+        ),
+        (
+            |c| c.server.limits.body_bytes = Some(7),
+            &["[server.limits] body_bytes changed from off to 7"],
+        ),
+        (
+            |c| c.server.limits.idle_timeout = Duration::from_secs(7),
+            &["[server.limits] idle_timeout changed from 75s to 7s"],
         ),
         (
             |c| c.strip = vec!["X-Auth-*".into()],
-            &[r#"strip changed from [] to ["X-Auth-*"]"#],
+            &[r#"[server] strip changed from [] to ["X-Auth-*"]"#],
         ),
         (
             |c| c.admin.access = AdminAccess::Token(Secret::new(b"hidden".to_vec())),
