@@ -13,7 +13,7 @@ use crate::{keys, net};
 
 use super::config_file::ConfigFile;
 use super::failure::{Exit, Failure};
-use super::output::{Colour, Paint, write_err, write_out};
+use super::output::{write_err, write_out};
 
 /// Check the configuration, and the keys and certificates it names
 #[derive(Debug, clap::Args)]
@@ -60,7 +60,7 @@ impl Check {
         match self.format {
             Format::Json => write_out(format_args!("{:#}\n", findings.to_json()))?,
             Format::Text => {
-                let text = findings.to_text(Colour::of_stderr());
+                let text = findings.to_text();
                 if !text.is_empty() {
                     write_err(text.trim_end());
                 }
@@ -99,13 +99,13 @@ fn inspect(config: &Config) -> Findings {
         }
     }
     if let Some(Certificates::Files(pairs)) = &config.server.tls {
-        let loaded = rustls::crypto::aws_lc_rs::Ticketer::new()
-            .map_err(|error| error.to_string())
-            .and_then(|tickets| {
-                net::build_server_tls(pairs, tickets).map_err(|error| error.to_string())
-            });
-        if let Err(problem) = loaded {
-            found.file_error(&Place::default(), &problem);
+        match rustls::crypto::aws_lc_rs::Ticketer::new() {
+            Ok(tickets) => {
+                if let Err(error) = net::build_server_tls(pairs, tickets) {
+                    found.file_error(&Place::of_file(error.file), &error.problem);
+                }
+            }
+            Err(error) => found.file_error(&Place::default(), &error),
         }
     }
     let metrics = Metrics::new(1, &[]);
@@ -139,22 +139,6 @@ pub(super) fn refused_codes(warnings: &[Warning], deny_all: bool) -> Option<Stri
     (!codes.is_empty()).then(|| codes.join(", "))
 }
 
-/// `file:line:column: warning[code]: message`, in the form that errors have; `error[code]` where `run` refuses it.
-pub(super) fn render_warning(warning: &Warning, colour: Colour) -> String {
-    let (paint, word) = if warning.refused {
-        (Paint::Error, "error")
-    } else {
-        (Paint::Warning, "warning")
-    };
-    let label = colour.paint(paint, &format!("{word}[{}]", warning.code));
-    let place = &warning.place;
-    let file = place.file.display();
-    format!(
-        "{file}:{}:{}: {label}: {}\n",
-        place.line, place.column, warning.message
-    )
-}
-
 impl Findings {
     /// An error of a file that the configuration names at `place`.
     fn file_error(&mut self, place: &Place, problem: &impl fmt::Display) {
@@ -170,18 +154,17 @@ impl Findings {
         self.errors.is_empty() && !denied && refused_codes(&self.warnings, deny_warnings).is_none()
     }
 
-    fn to_text(&self, colour: Colour) -> String {
+    /// Errors, then warnings, each with its line and a caret.
+    fn to_text(&self) -> String {
         let mut text = String::new();
-        if !self.errors.is_empty() {
-            let errors = config::ConfigErrors(self.errors.clone());
-            let _ = writeln!(text, "{}", errors.to_string().trim_end());
+        for error in &self.errors {
+            let _ = writeln!(text, "{error}");
         }
         for warning in &self.warnings {
-            text.push_str(&render_warning(warning, colour));
+            let _ = writeln!(text, "{warning}");
         }
         for skipped in &self.skipped {
-            let label = colour.paint(Paint::Warning, "warning[skipped-key]");
-            let _ = writeln!(text, "{label}: {skipped}");
+            let _ = writeln!(text, "warning[skipped-key]: {skipped}");
         }
         text
     }
@@ -234,14 +217,6 @@ mod tests {
             message: "clocks are rarely that wrong".to_owned(),
             refused,
         }
-    }
-
-    #[test]
-    fn a_warning_shows_its_code_and_place() {
-        assert_eq!(
-            render_warning(&warning("leeway-over-2m", false), Colour::OFF),
-            "gateway.toml:3:1: warning[leeway-over-2m]: clocks are rarely that wrong\n"
-        );
     }
 
     #[test]

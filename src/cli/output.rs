@@ -31,8 +31,6 @@ pub(super) fn write_err(text: impl fmt::Display) {
 pub(super) enum Paint {
     /// Bold red.
     Error,
-    /// Bold yellow.
-    Warning,
     /// Bold green.
     Good,
     /// Bold.
@@ -62,7 +60,6 @@ impl Colour {
     pub(super) fn paint(self, paint: Paint, word: &str) -> String {
         let code = match paint {
             Paint::Error => "1;31",
-            Paint::Warning => "1;33",
             Paint::Good => "1;32",
             Paint::Strong => "1",
         };

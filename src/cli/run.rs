@@ -6,10 +6,10 @@ use crate::config::{self, Environment};
 use crate::reload::Source;
 use crate::telemetry;
 
-use super::check::{refused_codes, render_warning};
+use super::check::refused_codes;
 use super::config_file::ConfigFile;
 use super::failure::{Exit, Failure};
-use super::output::{Colour, write_err};
+use super::output::write_err;
 
 /// Serve until TERM or INT. HUP reloads.
 #[derive(Debug, Default, clap::Args)]
@@ -25,9 +25,8 @@ impl Run {
         let file = self.config.find(&environment)?;
         let config = config::load(&file, &environment)?;
         let warnings = config::warnings(&config);
-        let colour = Colour::of_stderr();
         for warning in &warnings {
-            write_err(render_warning(warning, colour).trim_end());
+            write_err(warning);
         }
         // What `check` refuses must not run because nobody called `check`.
         if let Some(codes) = refused_codes(&warnings, false) {
