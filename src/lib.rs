@@ -11,8 +11,8 @@
 //! | 4 | [`snapshot`] | what one request sees |
 //! | 5 | [`gate`] | the product: one synchronous decision |
 //! | 6 | [`proxy`] [`reload`] | from the decision to the upstream and back |
-//! | 7 | [`server`] [`admin`] | listeners, workers, connections, and the operator's view |
-//! | 8 | [`app`] [`telemetry`] | one process |
+//! | 7 | [`server`] [`admin`] [`telemetry`] | listeners, workers, connections, and the operator's view |
+//! | 8 | [`app`] | one process |
 //! | 9 | [`cli`] | the commands |
 
 pub mod admin;

@@ -19,8 +19,8 @@ const LAYERS: [(u8, &[&str]); 10] = [
     (4, &["snapshot"]),
     (5, &["gate"]),
     (6, &["proxy", "reload"]),
-    (7, &["server", "admin"]),
-    (8, &["app", "telemetry"]),
+    (7, &["server", "admin", "telemetry"]),
+    (8, &["app"]),
     (9, &["cli"]),
 ];
 
@@ -272,7 +272,8 @@ fn imports_upwards(path: &Path, text: &str) -> Vec<String> {
     problems
 }
 
-/// `gate/decide.rs` is `[gate, decide]`, `gate/mod.rs` is `[gate]`, `lib.rs` is `[]`.
+/// `gate/decide.rs` is `[gate, decide]`, `gate/mod.rs` is `[gate]`, `lib.rs` is `[]`; `gate/decide_tests.rs` holds the
+/// module `tests` of `decide`.
 fn module_path(path: &Path) -> Vec<String> {
     let mut modules: Vec<String> = path
         .with_extension("")
@@ -281,6 +282,11 @@ fn module_path(path: &Path) -> Vec<String> {
         .collect();
     if matches!(modules.last().map(String::as_str), Some("mod" | "lib")) {
         modules.pop();
+    }
+    if let Some(tested) = modules.last().and_then(|last| last.strip_suffix("_tests")) {
+        let tested = tested.to_owned();
+        modules.pop();
+        modules.extend([tested, "tests".to_owned()]);
     }
     modules
 }

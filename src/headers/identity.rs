@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::json::{ClaimPath, Object, Value};
 
-use super::names::{begins_with, fold, is_reserved, is_spelling, remove_where};
+use super::names::{begins_with, fold, is_disguised, is_reserved, is_spelling, remove_where};
 
 /// The names that no client may set, in any spelling, as the union over the whole configuration.
 #[derive(Clone, Debug, Default)]
@@ -60,11 +60,11 @@ impl StripSet {
             || self.prefixes.iter().any(|own| begins_with(name, own))
     }
 
-    /// Removes every such field. Without one, this allocates nothing.
+    /// Removes every such field, and every field that is `Transfer-Encoding`, `Host`, `Authorization` and their like in
+    /// another spelling: an upstream that folds names would read it as the real one. Without one, this allocates
+    /// nothing.
     pub fn strip(&self, headers: &mut HeaderMap) {
-        if self.first_bytes != 0 {
-            remove_where(headers, |name| self.matches(name));
-        }
+        remove_where(headers, |name| self.matches(name) || is_disguised(name));
     }
 }
 

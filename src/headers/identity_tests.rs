@@ -241,3 +241,22 @@ fn reserved_names() {
         assert!(!is_reserved_name(&HeaderName::from_static(name)), "{name}");
     }
 }
+
+#[test]
+fn a_framing_or_credential_field_in_disguise_is_removed_and_the_real_one_stays() {
+    let mut headers = HeaderMap::new();
+    for name in [
+        "transfer_encoding",
+        "content.length",
+        "host",
+        "authorization",
+        "x_forwarded_for",
+        "x-other_field",
+    ] {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static("x"));
+    }
+    StripSet::default().strip(&mut headers);
+    let mut left: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
+    left.sort_unstable();
+    assert_eq!(left, ["authorization", "host", "x-other_field"]);
+}

@@ -48,6 +48,11 @@ pub(super) fn is_reserved(name: &str) -> bool {
     RESERVED.iter().any(|known| is_spelling(name, known)) || is_forwarding(name)
 }
 
+/// Whether `name` is a reserved field in another spelling than its own.
+pub(super) fn is_disguised(name: &str) -> bool {
+    name.bytes().any(|byte| fold(byte) != byte) && is_reserved(name)
+}
+
 /// Removes every line of the fields whose names `doomed` picks. Without one, this allocates nothing.
 pub(super) fn remove_where(headers: &mut HeaderMap, doomed: impl Fn(&str) -> bool) {
     let names: SmallVec<[HeaderName; 4]> = headers

@@ -70,9 +70,20 @@ pub(super) async fn forward(
     let request = Request::from_parts(parts, body);
     let sent = send(worker, upstream, request, replayable, upload, record).await?;
     if sent.response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        return switch(worker, snapshot, &admission, client, sent);
+        return switch(
+            worker,
+            snapshot,
+            &admission,
+            client,
+            sent,
+            record.id().to_value(),
+        );
     }
-    Ok(Answer::Response(downstream(sent, snapshot)))
+    Ok(Answer::Response(downstream(
+        sent,
+        snapshot,
+        record.id().to_value(),
+    )))
 }
 
 async fn send(
@@ -255,18 +266,19 @@ fn is_replayable(method: &Method) -> bool {
 }
 
 /// The upstream's answer, as the client may see it.
-fn downstream(sent: Sent, snapshot: &RequestSnapshot) -> Response<Payload> {
+fn downstream(sent: Sent, snapshot: &RequestSnapshot, id: HeaderValue) -> Response<Payload> {
     let (mut head, body) = sent.response.into_parts();
-    clean_answer(&mut head, snapshot);
+    clean_answer(&mut head, snapshot, id);
     let payload = Payload::Upstream(Relay::new(body), Rc::clone(snapshot));
     Response::from_parts(head, payload)
 }
 
-fn clean_answer(head: &mut http::response::Parts, snapshot: &RequestSnapshot) {
+fn clean_answer(head: &mut http::response::Parts, snapshot: &RequestSnapshot, id: HeaderValue) {
     remove_response_hop_by_hop(&mut head.headers);
     // A field that names an identity means something only on its way to the upstream.
     snapshot.strip.strip(&mut head.headers);
     append_via(&mut head.headers, head.version);
+    head.headers.insert(X_REQUEST_ID, id);
     // hyper would write the upstream's version; what the client's connection speaks is hyper's to know.
     head.version = Version::HTTP_11;
 }
@@ -278,6 +290,7 @@ fn switch(
     admission: &Admission,
     client: Option<OnUpgrade>,
     mut sent: Sent,
+    id: HeaderValue,
 ) -> Result<Answer, Rejection> {
     let upstream = hyper::upgrade::on(&mut sent.response);
     let (mut head, empty) = sent.response.into_parts();
@@ -303,7 +316,7 @@ fn switch(
             "101 to another protocol",
         ));
     }
-    clean_answer(&mut head, snapshot);
+    clean_answer(&mut head, snapshot, id);
     head.headers
         .insert(UPGRADE, HeaderValue::from_static(protocol));
     head.headers
