@@ -1,5 +1,5 @@
 //! Takes keys out of a table. Each key is named once, with its type and its default: what was not asked for is an
-//! unknown key, and [`super::reference`] lists what was.
+//! unknown key, and [`super::reference()`] lists what was.
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
