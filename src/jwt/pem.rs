@@ -180,6 +180,11 @@ mod tests {
                 certificate.pem(),
                 // What stands around a block is a comment.
                 format!("Issuer: x\n{}", certificate.pem()),
+                // As some editors and secret stores leave them.
+                pair.public_key_pem().trim().to_owned(),
+                pair.public_key_pem()
+                    .replace('\r', "")
+                    .replace('\n', "\r\n"),
             ] {
                 let key = VerifyingKey::from_pem(pem.as_bytes(), None).unwrap();
                 assert_eq!(key.kid(), None);
