@@ -37,16 +37,16 @@ impl JoseHeader {
             return Err(TokenError::Malformed("zip"));
         }
         if text(&members, "cty", "cty is not a string")?
-            .is_some_and(|cty| media_type_is(&cty, "jwt"))
+            .is_some_and(|cty| media_type_is(cty, "jwt"))
         {
             return Err(TokenError::Malformed("a nested token"));
         }
         let algorithm = text(&members, "alg", "alg is not a string")?
             .ok_or(TokenError::Malformed("header without alg"))?;
         Ok(Self {
-            algorithm: Algorithm::from_name(&algorithm).ok_or(TokenError::UnsupportedAlgorithm)?,
-            kid: text(&members, "kid", "kid is not a string")?,
-            typ: text(&members, "typ", "typ is not a string")?,
+            algorithm: Algorithm::from_name(algorithm).ok_or(TokenError::UnsupportedAlgorithm)?,
+            kid: text(&members, "kid", "kid is not a string")?.map(Into::into),
+            typ: text(&members, "typ", "typ is not a string")?.map(Into::into),
         })
     }
 
@@ -59,14 +59,14 @@ impl JoseHeader {
 }
 
 /// A member that must be a string where it stands.
-fn text(
-    members: &Object,
+fn text<'m>(
+    members: &'m Object,
     name: &str,
     problem: &'static str,
-) -> Result<Option<Box<str>>, TokenError> {
+) -> Result<Option<&'m str>, TokenError> {
     match members.get(name) {
         None => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(Value::String(text)) => Ok(Some(text)),
         Some(
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_),
         ) => Err(TokenError::Malformed(problem)),
