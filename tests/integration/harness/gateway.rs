@@ -240,7 +240,7 @@ impl TestGateway {
         self.connect().request(request)
     }
 
-    /// The access-log line of an answer.
+    /// The access-log line of a refusal.
     pub(crate) fn log_of(&self, reply: &Reply) -> Value {
         let id = reply.field("x-request-id").expect("a request id");
         self.wait_for_line(|line| line["request_id"] == id)

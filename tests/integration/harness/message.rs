@@ -1,6 +1,6 @@
 //! Requests and answers, whatever the protocol.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use serde_json::Value;
 
@@ -68,7 +68,7 @@ impl Request {
 }
 
 /// An answer.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) fields: Vec<(String, String)>,
@@ -80,6 +80,17 @@ pub(crate) struct Reply {
     pub(crate) informational: Vec<u16>,
     /// Whether it answers a HEAD.
     pub(crate) is_head: bool,
+}
+
+impl fmt::Debug for Reply {
+    /// As a test that fails wants to show it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:?} {:?}", self.status, self.fields, self.text())?;
+        if !self.complete {
+            f.write_str(" (cut short)")?;
+        }
+        write!(f, " {:?}", self.trailers)
+    }
 }
 
 impl Reply {

@@ -1,5 +1,6 @@
 //! A server behind the gateway that keeps every byte it got, and answers as a test says.
 
+use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -41,7 +42,7 @@ pub(crate) fn answer(status: &str, fields: &str, body: &str) -> Step {
 }
 
 /// A request as it came.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Received {
     /// The number of its connection, from 0.
     pub(crate) connection: usize,
@@ -51,6 +52,15 @@ pub(crate) struct Received {
     pub(crate) trailers: Vec<(String, Vec<u8>)>,
     /// Whether head and body have come to their end.
     pub(crate) complete: bool,
+}
+
+impl fmt::Debug for Received {
+    /// As a test that fails wants to show it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let head = String::from_utf8_lossy(&self.head);
+        write!(f, "#{} {head:?} {:?}", self.connection, self.text())?;
+        f.write_str(if self.complete { "" } else { " (not complete)" })
+    }
 }
 
 impl Received {
