@@ -1,6 +1,7 @@
 //! The gateway as clients and upstreams see it: real sockets on port 0, a clock that stands still, and a client that
 //! looks at every answer for what may not be in it.
 
+mod draining;
 mod forwarding;
 mod harness;
 mod http2;
@@ -8,5 +9,6 @@ mod raw_http;
 mod refusals;
 mod reloading;
 mod spoofing;
+mod streaming;
 mod upstream_faults;
 mod websocket;

@@ -199,6 +199,11 @@ impl TestGateway {
         }
     }
 
+    /// Drains as TERM does. True if nothing was cut off.
+    pub(crate) fn stop(self) -> bool {
+        self.gateway.stop()
+    }
+
     /// Where clients connect.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Barrier, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -25,6 +25,12 @@ pub(crate) enum Step {
     Send(Vec<u8>),
     /// Answers 200 with the request body.
     Echo,
+    /// Reads a request body of known length and keeps none of it.
+    Swallow,
+    /// Answers 200 with a body of that many bytes.
+    Generate(u64),
+    /// Waits until the test comes to the same barrier.
+    Wait(Arc<Barrier>),
     /// Waits until the gateway closes the connection.
     UntilClosed,
     /// Answers a WebSocket handshake, and sends every message back.
@@ -318,12 +324,38 @@ impl Wire {
                 }
                 Step::Send(bytes) => self.stream.write_all(&bytes)?,
                 Step::Echo => self.echo(place)?,
+                Step::Swallow => {
+                    self.swallow(&request)?;
+                    body_read = true;
+                }
+                Step::Generate(length) => self.generate(length)?,
+                Step::Wait(barrier) => drop(barrier.wait()),
                 Step::UntilClosed => while self.fill()? {},
                 Step::WebSocket => return self.web_socket(&request).map(|()| false),
                 Step::Close => return Ok(false),
             }
         }
         Ok(body_read)
+    }
+
+    fn swallow(&mut self, request: &Received) -> io::Result<()> {
+        let length = request.all("content-length").join("");
+        let length: u64 = length.parse().map_err(io::Error::other)?;
+        let there = std::mem::take(&mut self.buffer);
+        let left = length.saturating_sub(u64::try_from(there.len()).map_err(io::Error::other)?);
+        let read = io::copy(&mut (&self.stream).take(left), &mut io::sink())?;
+        if read == left {
+            Ok(())
+        } else {
+            Err(io::ErrorKind::UnexpectedEof.into())
+        }
+    }
+
+    fn generate(&mut self, length: u64) -> io::Result<()> {
+        let head = format!("HTTP/1.1 200 OK\r\n{MARK}: 1\r\nContent-Length: {length}\r\n\r\n");
+        self.stream.write_all(head.as_bytes())?;
+        io::copy(&mut io::repeat(b'x').take(length), &mut self.stream)?;
+        Ok(())
     }
 
     fn received(&self, place: usize) -> Received {
