@@ -71,7 +71,7 @@ fn check_challenge(reply: &Reply, reason: &str) {
     let challenges = reply.all("www-authenticate");
     let error = match (reply.status, reason) {
         (401, "missing_token") => None,
-        (401, _) | (431, "token_too_large") => Some("invalid_token"),
+        (401, _) => Some("invalid_token"),
         (400, "malformed_credentials") => Some("invalid_request"),
         (403, "insufficient_scope" | "claim_mismatch") => Some("insufficient_scope"),
         _ => {
