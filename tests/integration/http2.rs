@@ -1,6 +1,7 @@
 //! The same gate over HTTP/2.
 
-use super::harness::{GatewayBuilder, Request, TestGateway, Upstream, alice, h2};
+use super::harness::upstream::MARK;
+use super::harness::{GatewayBuilder, Request, Step, TestGateway, Upstream, alice, h2};
 
 fn gateway(upstream: &Upstream) -> TestGateway {
     GatewayBuilder::new(upstream)
@@ -46,6 +47,22 @@ fn head_and_options_pass() {
     assert!(reply.body.is_empty());
     let reply = h2::send(&gateway, &Request::new("OPTIONS", "/open/x"));
     assert_eq!(reply.status, 200);
+}
+
+#[test]
+fn chunked_answers_and_their_trailers_pass() {
+    let upstream = Upstream::scripted(|_| {
+        let text = format!(
+            "HTTP/1.1 200 OK\r\n{MARK}: 1\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n\
+             3\r\nabc\r\n0\r\nX-Sum: 3\r\nX-Auth-Subject: root\r\n\r\n"
+        );
+        vec![Step::Body, Step::Send(text.into_bytes())]
+    });
+    let gateway = gateway(&upstream);
+    let reply = h2::send(&gateway, &Request::get("/open/x"));
+    assert!(reply.complete);
+    assert_eq!(reply.text(), "abc");
+    assert_eq!(reply.trailers, [("x-sum".to_owned(), "3".to_owned())]);
 }
 
 #[test]
