@@ -20,11 +20,20 @@ use super::routes::{AdminState, respond};
 /// Connections at once: a handful of probes, scrapers and operators. More wait in the system's queue.
 const CONNECTIONS: usize = 64;
 
-/// Time for the head of a request: nobody who may ask is slow.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a connection may take.
+#[derive(Clone, Copy, Debug)]
+struct Timeouts {
+    /// To the end of the request's head.
+    head: Duration,
+    /// As a whole.
+    connection: Duration,
+}
 
-/// Time for a connection as a whole; a reload with many keys takes a part of a second.
-const CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);
+/// Nobody who may ask is slow, and a reload with many keys takes a part of a second.
+const TIMEOUTS: Timeouts = Timeouts {
+    head: Duration::from_secs(5),
+    connection: Duration::from_secs(30),
+};
 
 /// Bytes of a head.
 const HEAD_BYTES: usize = 16 * 1024;
@@ -37,6 +46,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves the admin listener on the present runtime until it is dropped.
 pub async fn serve(listener: std::net::TcpListener, state: Arc<AdminState>) {
+    serve_within(TIMEOUTS, listener, state).await;
+}
+
+async fn serve_within(timeouts: Timeouts, listener: std::net::TcpListener, state: Arc<AdminState>) {
     let listener = listener
         .set_nonblocking(true)
         .and_then(|()| TcpListener::from_std(listener));
@@ -59,7 +72,7 @@ pub async fn serve(listener: std::net::TcpListener, state: Arc<AdminState>) {
             Ok((stream, _)) => {
                 let state = Arc::clone(&state);
                 connections.spawn(async move {
-                    connection(stream, state).await;
+                    connection(timeouts, stream, state).await;
                     drop(place);
                 });
             }
@@ -72,17 +85,17 @@ pub async fn serve(listener: std::net::TcpListener, state: Arc<AdminState>) {
     }
 }
 
-async fn connection(stream: TcpStream, state: Arc<AdminState>) {
+async fn connection(timeouts: Timeouts, stream: TcpStream, state: Arc<AdminState>) {
     let Ok(own) = stream.local_addr() else { return };
     let service = service_fn(move |request| answer(Arc::clone(&state), own, request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
+        .header_read_timeout(timeouts.head)
         .max_buf_size(HEAD_BYTES)
         .max_headers(HEAD_FIELDS)
         .keep_alive(false)
         .serve_connection(TokioIo::new(stream), service);
-    match timeout(CONNECTION_TIMEOUT, connection).await {
+    match timeout(timeouts.connection, connection).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::debug!(%error, "an admin connection broke"),
         Err(_) => tracing::debug!("an admin connection took too long"),

@@ -89,7 +89,7 @@ impl Known {
             changes,
             needs_restart: Vec::new(),
             error,
-            at: self.clock.timestamp().to_string(),
+            at: format!("{:.3}", self.clock.timestamp()),
         }
     }
 

@@ -68,6 +68,33 @@ async fn large_heads_are_refused() {
     }
 }
 
+/// Whether a connection that has sent `request` is ended by the server.
+async fn is_ended(timeouts: Timeouts, request: &str) -> bool {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let state = Arc::new(state(config(), 0));
+    let _task = tokio::spawn(serve_within(timeouts, listener, state));
+    let long = Duration::from_secs(10);
+    timeout(long, exchange(address, request)).await.is_ok()
+}
+
+#[tokio::test]
+async fn slow_connections_end() {
+    let short = Duration::from_millis(50);
+    let slow_head = Timeouts {
+        head: short,
+        ..TIMEOUTS
+    };
+    assert!(is_ended(slow_head, "").await);
+    assert!(is_ended(slow_head, "GET /livez HTTP/1.1\r\nHost:").await);
+    let slow_body = Timeouts {
+        connection: short,
+        ..TIMEOUTS
+    };
+    let head = "POST /reload HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
+    assert!(is_ended(slow_body, &format!("{head}Content-Length: 9\r\n\r\n{{")).await);
+}
+
 #[tokio::test]
 async fn a_connection_too_many_waits_for_a_place() {
     let (address, _task) = listening();

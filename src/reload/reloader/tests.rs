@@ -114,7 +114,7 @@ async fn a_changed_file_is_picked_up() {
     let report = rig.report(|report| report.applied).await;
     assert_eq!(report.changes, [r#"route "stock" added"#]);
     assert_eq!((report.generation, rig.generation()), (2, 2));
-    assert_eq!(report.at, "2023-11-14T22:13:20Z");
+    assert_eq!(report.at, "2023-11-14T22:13:20.000Z");
     assert!(
         rig.metrics
             .encode()
