@@ -10,10 +10,8 @@ use std::time::Duration;
 use http::HeaderMap;
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 
-use crate::headers::strip_trailers;
+use crate::headers::{StripSet, strip_trailers};
 use crate::net::{Deadline, Deadlines};
-
-use super::RequestSnapshot;
 
 /// Unread bytes of a refused request that are read and thrown away, so that the client gets to see the refusal: closing
 /// a socket that holds unread bytes resets the connection, and the answer on its way with it.
@@ -178,7 +176,7 @@ struct Limited<I> {
     /// Armed while nothing comes: while the upstream takes nothing, the client is not to blame.
     idle: Option<Deadline>,
     waiting: bool,
-    snapshot: RequestSnapshot,
+    strip: Rc<StripSet>,
 }
 
 impl<I> RequestBody<I> {
@@ -186,7 +184,7 @@ impl<I> RequestBody<I> {
         upload: Rc<Upload<I>>,
         limits: UploadLimits,
         deadlines: Deadlines,
-        snapshot: RequestSnapshot,
+        strip: Rc<StripSet>,
     ) -> Self {
         Self {
             inner: Some(Limited {
@@ -195,7 +193,7 @@ impl<I> RequestBody<I> {
                 deadlines,
                 idle: None,
                 waiting: false,
-                snapshot,
+                strip,
             }),
         }
     }
@@ -229,7 +227,7 @@ where
         Poll::Ready(frame.and_then(|frame| {
             match frame {
                 Ok(frame) => cleaned(frame, |trailers| {
-                    strip_trailers(&limited.snapshot.strip, trailers);
+                    strip_trailers(&limited.strip, trailers);
                 })
                 .map(Ok),
                 Err(error) => Some(Err(error)),

@@ -5,8 +5,6 @@ use futures_util::FutureExt as _;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use http_body_util::{BodyExt as _, Empty, Full, StreamBody};
 
-use super::super::access_log;
-use super::super::testing::{on_worker, worker};
 use super::*;
 
 /// A body of these parts, and then its end.
@@ -92,35 +90,26 @@ fn the_end_of_a_reset_stream_is_no_end() {
 
 #[test]
 fn only_a_client_that_is_waited_for_can_be_late() {
-    on_worker(async {
-        let log = access_log(None, true, std::sync::Arc::new(|_| {}));
-        let worker = worker(([127, 0, 0, 1], 9).into(), "", log);
-        let start = Instant::now();
-        let deadlines = Deadlines::new(start);
-        let limits = UploadLimits {
-            bytes: None,
-            idle: Duration::from_secs(10),
-        };
-        let upload = Upload::new(stalling(&["a", "b"]), false).unwrap();
-        let mut body = RequestBody::new(
-            Rc::clone(&upload),
-            limits,
-            deadlines.clone(),
-            worker.current_snapshot(),
-        );
-        assert!(body.frame().now_or_never().unwrap().unwrap().is_ok());
-        // The upstream takes nothing for a minute.
-        deadlines.sweep(start + Duration::from_mins(1));
-        assert!(body.frame().now_or_never().unwrap().unwrap().is_ok());
-        deadlines.sweep(start + Duration::from_mins(2));
-        assert!(body.frame().now_or_never().is_none());
-        deadlines.sweep(start + Duration::from_secs(125));
-        assert!(body.frame().now_or_never().is_none());
-        deadlines.sweep(start + Duration::from_secs(131));
-        let late = body.frame().now_or_never().unwrap().unwrap();
-        assert!(matches!(late, Err(BodyError::Idle)));
-        assert_eq!(upload.state(), UploadState::Idle);
-    });
+    let start = Instant::now();
+    let deadlines = Deadlines::new(start);
+    let limits = UploadLimits {
+        bytes: None,
+        idle: Duration::from_secs(10),
+    };
+    let upload = Upload::new(stalling(&["a", "b"]), false).unwrap();
+    let mut body = RequestBody::new(Rc::clone(&upload), limits, deadlines.clone(), Rc::default());
+    assert!(body.frame().now_or_never().unwrap().unwrap().is_ok());
+    // The upstream takes nothing for a minute.
+    deadlines.sweep(start + Duration::from_mins(1));
+    assert!(body.frame().now_or_never().unwrap().unwrap().is_ok());
+    deadlines.sweep(start + Duration::from_mins(2));
+    assert!(body.frame().now_or_never().is_none());
+    deadlines.sweep(start + Duration::from_secs(125));
+    assert!(body.frame().now_or_never().is_none());
+    deadlines.sweep(start + Duration::from_secs(131));
+    let late = body.frame().now_or_never().unwrap().unwrap();
+    assert!(matches!(late, Err(BodyError::Idle)));
+    assert_eq!(upload.state(), UploadState::Idle);
 }
 
 #[test]

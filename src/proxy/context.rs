@@ -1,6 +1,7 @@
 //! What a worker has at hand for every request.
 
 use std::cell::RefCell;
+use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
@@ -9,6 +10,7 @@ use arc_swap::{ArcSwap, Cache};
 
 use crate::clock::Clock;
 use crate::gate::Peer;
+use crate::headers::StripSet;
 use crate::metrics::{RouteMetrics, WorkerId, WorkerMetrics};
 use crate::net::{ConnectionState, Deadlines};
 use crate::snapshot::Snapshot;
@@ -56,8 +58,23 @@ pub struct WorkerContext {
 
 /// The snapshot that one request sees, however long it lasts.
 ///
-/// The outer count is the worker's own: a request costs no write to memory that workers share.
-pub type RequestSnapshot = Rc<Arc<Snapshot>>;
+/// The count is the worker's own: a request costs no write to memory that workers share.
+pub type RequestSnapshot = Rc<InForce>;
+
+/// A snapshot as one worker holds it.
+pub struct InForce {
+    snapshot: Arc<Snapshot>,
+    /// For bodies, which may last for days: they keep this, and not the snapshot, so that old keys go.
+    pub(super) strip: Rc<StripSet>,
+}
+
+impl Deref for InForce {
+    type Target = Snapshot;
+
+    fn deref(&self) -> &Snapshot {
+        &self.snapshot
+    }
+}
 
 impl WorkerContext {
     /// The snapshot in force. An idle worker calls it once a second too, so that it holds no old keys.
@@ -66,8 +83,11 @@ impl WorkerContext {
         let published = reader.load();
         let mut current = self.local.current.borrow_mut();
         match &*current {
-            Some(snapshot) if Arc::ptr_eq(snapshot, published) => Rc::clone(snapshot),
-            _ => Rc::clone(current.insert(Rc::new(Arc::clone(published)))),
+            Some(held) if Arc::ptr_eq(&held.snapshot, published) => Rc::clone(held),
+            _ => Rc::clone(current.insert(Rc::new(InForce {
+                snapshot: Arc::clone(published),
+                strip: Rc::new(published.strip.clone()),
+            }))),
         }
     }
 }

@@ -64,26 +64,15 @@ pub(super) async fn forward(
     let replayable =
         upload.is_none() && admission.upgrade().is_none() && is_replayable(&parts.method);
     let body = upload.map_or_else(RequestBody::default, |upload| {
-        let (upload, snapshot) = (Rc::clone(upload), Rc::clone(snapshot));
-        RequestBody::new(upload, limits, worker.deadlines.clone(), snapshot)
+        let (upload, strip) = (Rc::clone(upload), Rc::clone(&snapshot.strip));
+        RequestBody::new(upload, limits, worker.deadlines.clone(), strip)
     });
     let request = Request::from_parts(parts, body);
     let sent = send(worker, upstream, request, replayable, upload, record).await?;
     if sent.response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        return switch(
-            worker,
-            snapshot,
-            &admission,
-            client,
-            sent,
-            record.id().to_value(),
-        );
+        return switch(worker, snapshot, &admission, client, sent);
     }
-    Ok(Answer::Response(downstream(
-        sent,
-        snapshot,
-        record.id().to_value(),
-    )))
+    Ok(Answer::Response(downstream(sent, snapshot)))
 }
 
 async fn send(
@@ -266,19 +255,18 @@ fn is_replayable(method: &Method) -> bool {
 }
 
 /// The upstream's answer, as the client may see it.
-fn downstream(sent: Sent, snapshot: &RequestSnapshot, id: HeaderValue) -> Response<Payload> {
+fn downstream(sent: Sent, snapshot: &RequestSnapshot) -> Response<Payload> {
     let (mut head, body) = sent.response.into_parts();
-    clean_answer(&mut head, snapshot, id);
-    let payload = Payload::Upstream(Relay::new(body), Rc::clone(snapshot));
+    clean_answer(&mut head, snapshot);
+    let payload = Payload::Upstream(Relay::new(body), Rc::clone(&snapshot.strip));
     Response::from_parts(head, payload)
 }
 
-fn clean_answer(head: &mut http::response::Parts, snapshot: &RequestSnapshot, id: HeaderValue) {
+fn clean_answer(head: &mut http::response::Parts, snapshot: &RequestSnapshot) {
     remove_response_hop_by_hop(&mut head.headers);
     // A field that names an identity means something only on its way to the upstream.
     snapshot.strip.strip(&mut head.headers);
     append_via(&mut head.headers, head.version);
-    head.headers.insert(X_REQUEST_ID, id);
     // hyper would write the upstream's version; what the client's connection speaks is hyper's to know.
     head.version = Version::HTTP_11;
 }
@@ -290,7 +278,6 @@ fn switch(
     admission: &Admission,
     client: Option<OnUpgrade>,
     mut sent: Sent,
-    id: HeaderValue,
 ) -> Result<Answer, Rejection> {
     let upstream = hyper::upgrade::on(&mut sent.response);
     let (mut head, empty) = sent.response.into_parts();
@@ -316,7 +303,7 @@ fn switch(
             "101 to another protocol",
         ));
     }
-    clean_answer(&mut head, snapshot, id);
+    clean_answer(&mut head, snapshot);
     head.headers
         .insert(UPGRADE, HeaderValue::from_static(protocol));
     head.headers

@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
-use super::super::access_log;
-use super::super::testing::{on_worker, worker};
 use super::*;
+use crate::proxy::access_log;
+use crate::proxy::testing::{on_worker, worker};
 
 fn fields(lines: &[(&'static str, &str)]) -> HeaderMap {
     let mut headers = HeaderMap::new();

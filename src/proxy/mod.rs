@@ -18,7 +18,7 @@ mod testing;
 pub use access_log::{AccessLog, AccessLogSink, access_log};
 pub use body::{BodyError, RequestBody};
 pub use context::{
-    ConnectionContext, Publisher, RequestSnapshot, SharedState, WorkerContext, WorkerLocal,
+    ConnectionContext, InForce, Publisher, RequestSnapshot, SharedState, WorkerContext, WorkerLocal,
 };
 pub use respond::rejection_response;
 pub use response_body::ResponseBody;

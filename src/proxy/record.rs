@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use http::request::Parts;
 use http::uri::Authority;
-use http::{HeaderValue, Method, StatusCode, Uri, Version, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version, header};
 use smallvec::SmallVec;
 
 use crate::gate::{Detail, Observer, Reason, Rejection};
@@ -18,7 +18,7 @@ use crate::routing::Route;
 
 use super::body::{BodyError, Upload};
 use super::line::{Entry, SUBJECT_BYTES};
-use super::request_id::RequestId;
+use super::request_id::{RequestId, X_REQUEST_ID};
 use super::upgrade::Traffic;
 use super::{AccessLog, ConnectionContext, RequestSnapshot};
 
@@ -29,7 +29,8 @@ const CLIENT_CLOSED_REQUEST: u16 = 499;
 /// fault, a client that goes away while anything is awaited.
 pub(super) struct Record {
     connection: Rc<ConnectionContext>,
-    snapshot: RequestSnapshot,
+    /// Until the decision: the record may last for days, and old keys should not.
+    snapshot: Option<RequestSnapshot>,
     facts: Facts,
 }
 
@@ -100,7 +101,7 @@ impl Record {
         };
         Self {
             connection,
-            snapshot,
+            snapshot: Some(snapshot),
             facts,
         }
     }
@@ -110,13 +111,11 @@ impl Record {
         &self.facts.id
     }
 
-    /// Takes over the id that the request came with, if a trusted proxy sent it.
-    pub(super) fn take_over_id(&mut self, given: Option<RequestId>) {
-        let trusted = self
-            .facts
-            .client
-            .is_some_and(|client| client.via_trusted_proxy);
-        if let (true, Some(id)) = (trusted, given) {
+    /// The decision has been made. Takes over the id that the request came with, if a trusted proxy sent it.
+    pub(super) fn decided(&mut self, given: Option<RequestId>) {
+        self.snapshot = None;
+        let client = self.facts.client;
+        if let (Some(id), Some(true)) = (given, client.map(|client| client.via_trusted_proxy)) {
             self.facts.id = id;
         }
     }
@@ -131,9 +130,10 @@ impl Record {
         self.facts.upstream = Some(after);
     }
 
-    /// The answer is an answer of the upstream.
-    pub(super) fn status(&mut self, status: StatusCode) {
+    /// The answer is the upstream's; its fields tell the client what the log calls the request.
+    pub(super) fn answer(&mut self, status: StatusCode, headers: &mut HeaderMap) {
         self.facts.status = Some(status);
+        headers.insert(X_REQUEST_ID, self.facts.id.to_value());
     }
 
     /// The answer is a refusal.
@@ -183,7 +183,8 @@ impl Observer for Record {
     }
 
     fn token(&mut self, token: &VerifiedToken) {
-        if let Some(metrics) = self.snapshot.metrics_of(token.issuer()) {
+        let snapshot = self.snapshot.as_deref();
+        if let Some(metrics) = snapshot.and_then(|snapshot| snapshot.metrics_of(token.issuer())) {
             metrics.accepted(self.connection.worker.id);
         }
         if !self.connection.worker.access_log.is_on() {

@@ -2,14 +2,14 @@
 
 use std::error::Error;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 
-use crate::headers::strip_trailers;
+use crate::headers::{StripSet, strip_trailers};
 use crate::upstream::SentBody;
 
-use super::RequestSnapshot;
 use super::body::{BodyError, cleaned};
 use super::record::Record;
 
@@ -29,7 +29,7 @@ pub(super) enum Payload {
     /// Bytes of ours.
     Full(Bytes),
     /// What the upstream sends.
-    Upstream(Relay<SentBody>, RequestSnapshot),
+    Upstream(Relay<SentBody>, Rc<StripSet>),
 }
 
 impl ResponseBody {
@@ -73,11 +73,11 @@ impl Body for ResponseBody {
                 let bytes = std::mem::take(bytes);
                 (!bytes.is_empty()).then(|| Ok(Frame::data(bytes)))
             }
-            Payload::Upstream(relay, snapshot) => {
+            Payload::Upstream(relay, strip) => {
                 let frame = ready!(relay.poll_frame(cx));
                 match frame {
                     Some(Ok(frame)) => {
-                        cleaned(frame, |trailers| strip_trailers(&snapshot.strip, trailers)).map(Ok)
+                        cleaned(frame, |trailers| strip_trailers(strip, trailers)).map(Ok)
                     }
                     other => other,
                 }

@@ -48,12 +48,12 @@ pub async fn serve(
     let now = UnixTime::from_seconds(time.as_second());
     let outcome = caught(answer(&connection, &asked, parts, now, &mut record)).await;
     let mut response = match outcome {
-        Ok(Answer::Response(response)) => {
-            record.status(response.status());
+        Ok(Answer::Response(mut response)) => {
+            record.answer(response.status(), response.headers_mut());
             response.map(|payload| ResponseBody::new(payload, record))
         }
-        Ok(Answer::Switched(response, switched)) => {
-            record.status(response.status());
+        Ok(Answer::Switched(mut response, switched)) => {
+            record.answer(response.status(), response.headers_mut());
             upgrade::begin(&connection, *switched, record);
             return Ok(response.map(ResponseBody::unrecorded));
         }
@@ -75,7 +75,7 @@ struct Asked {
 }
 
 /// A panic ends its request alone, as a refusal: what requests share is immutable, or whole between two of them. What
-/// it said is on standard error already.
+/// it said is on standard error already, by the panic hook.
 async fn caught<T>(answer: impl Future<Output = Result<T, Rejection>>) -> Result<T, Rejection> {
     AssertUnwindSafe(answer)
         .catch_unwind()
@@ -97,7 +97,7 @@ async fn answer(
         peer: connection.peer,
     };
     let decision = decide(&asked.snapshot, &mut head, now, record);
-    record.take_over_id(given);
+    record.decided(given);
     let upload = asked.upload.as_ref();
     forward(
         worker,
@@ -119,6 +119,10 @@ fn refuse(
 ) -> Response<ResponseBody> {
     let realm = &asked.snapshot.realm;
     let mut response = rejection_response(&rejection, realm, record.id().as_str());
+    if rejection.reason == Reason::Internal {
+        let request_id = record.id().as_str();
+        tracing::error!(request_id, error = %rejection.detail, "a request failed inside");
+    }
     record.refused(response.status(), rejection);
     if let Some(upload) = &asked.upload
         && !asked.http2

@@ -5,7 +5,7 @@ use hyper::body::{Body, Frame, Incoming};
 use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWriteExt as _;
 
-use super::super::testing::{
+use crate::proxy::testing::{
     Gateway, HEAD, LocalExecutor, OK, Upstream, field, on_worker, read_until,
 };
 

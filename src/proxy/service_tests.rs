@@ -3,8 +3,8 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::super::testing::{Gateway, HEAD, OK, Upstream, field, on_worker, read_until, token};
 use super::caught;
+use crate::proxy::testing::{Gateway, HEAD, OK, Upstream, field, on_worker, read_until, token};
 
 #[test]
 fn a_request_reaches_the_upstream_byte_for_byte() {
@@ -31,6 +31,10 @@ fn a_request_reaches_the_upstream_byte_for_byte() {
         assert_eq!(field(&heard, "host"), Some("API.test:81"));
         assert_eq!(field(&heard, "x-auth-subject"), Some("alice"));
         assert_eq!(field(&heard, "x-request-id").unwrap().len(), 26);
+        assert_eq!(
+            field(&answer, "x-request-id"),
+            field(&heard, "x-request-id")
+        );
         assert_eq!(field(&heard, "connection"), Some("te"));
         assert_eq!(field(&heard, "via"), Some("1.1 portcullis"));
         for absent in [

@@ -3,8 +3,8 @@ use std::time::Instant;
 use tokio::io::{AsyncReadExt as _, DuplexStream, duplex};
 use tokio::task::JoinHandle;
 
-use super::super::testing::on_worker;
 use super::*;
+use crate::proxy::testing::on_worker;
 
 /// A running tunnel, and the far ends of its two connections.
 struct Running {
