@@ -1,6 +1,7 @@
 //! What a decision costs, for each algorithm: the whole of [`decide`], and jsonwebtoken's `decode` of the same token
 //! beside it. `cargo bench --bench decide`; the figures stand in docs/benchmarks.md.
 
+use std::fmt::Write;
 use std::hint::black_box;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
@@ -8,6 +9,7 @@ use jsonwebtoken::{DecodingKey, Validation};
 use portcullis::jwt::Algorithm;
 use support::{Fixture, ISSUER, claims, get, head};
 
+#[allow(dead_code, reason = "each binary uses a part of it")]
 #[path = "../tests/support/mod.rs"]
 mod support;
 
@@ -42,9 +44,10 @@ auth = "none"
 "#
     .to_owned();
     for number in 0..filler {
-        text.push_str(&format!(
+        let _ = write!(
+            text,
             "[[routes]]\nname = \"r{number}\"\npath = \"/filler/{number}\"\nupstream = \"http://127.0.0.1:9\"\n"
-        ));
+        );
     }
     text
 }

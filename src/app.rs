@@ -83,17 +83,10 @@ impl Gateway {
 
         let listeners = Listeners::bind(&config.server.listen, config.server.workers.get())?;
         let addresses = listeners.addresses().to_vec();
-        let admin_listener = config.admin.listen.map(bind_admin).transpose()?;
-        let admin_address = admin_listener
-            .as_ref()
-            .map(TcpListener::local_addr)
-            .transpose()?;
+        let admin = config.admin.listen.map(AdminSocket::bind).transpose()?;
+        let admin_address = admin.as_ref().map(|admin| admin.address);
 
-        let control = Builder::new_multi_thread()
-            .worker_threads(CONTROL_THREADS)
-            .thread_name("control")
-            .enable_all()
-            .build()?;
+        let control = control_runtime()?;
         let snapshot: Publisher = Arc::new(ArcSwap::from_pointee(snapshot));
         let shared = Arc::new(SharedState {
             snapshot: Arc::clone(&snapshot),
@@ -110,18 +103,8 @@ impl Gateway {
         let (drain, watched) = DrainHandle::new();
         let workers = start_workers(&config, listeners, &shared, &metrics, sink, watched)?;
         let pulse = workers.pulse();
-        if let Some(listener) = admin_listener {
-            let state = AdminState {
-                shared: Arc::clone(&shared),
-                metrics,
-                reload: reload.clone(),
-                silence: Box::new({
-                    let pulse = pulse.clone();
-                    move || pulse.silence()
-                }),
-                started: shared.clock.now(),
-            };
-            control.spawn(admin::serve(listener, Arc::new(state)));
+        if let Some(admin) = admin {
+            control.spawn(admin.serve(&shared, metrics, &reload, pulse.clone()));
         }
         let workers = control.spawn_blocking(move || workers.join());
         Ok(Self {
@@ -204,13 +187,47 @@ fn tickets() -> Result<Arc<dyn rustls::server::ProducesTickets>, std::io::Error>
     rustls::crypto::aws_lc_rs::Ticketer::new().map_err(std::io::Error::other)
 }
 
-fn bind_admin(address: SocketAddr) -> Result<TcpListener, ListenError> {
-    let bind = || {
-        let listener = TcpListener::bind(address)?;
-        listener.set_nonblocking(true)?;
-        Ok(listener)
-    };
-    bind().map_err(|source| ListenError { address, source })
+fn control_runtime() -> std::io::Result<Runtime> {
+    Builder::new_multi_thread()
+        .worker_threads(CONTROL_THREADS)
+        .thread_name("control")
+        .enable_all()
+        .build()
+}
+
+/// The admin listener, bound before anything runs.
+struct AdminSocket {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl AdminSocket {
+    fn bind(address: SocketAddr) -> Result<Self, ListenError> {
+        let bind = || {
+            let listener = TcpListener::bind(address)?;
+            listener.set_nonblocking(true)?;
+            let address = listener.local_addr()?;
+            Ok(Self { listener, address })
+        };
+        bind().map_err(|source| ListenError { address, source })
+    }
+
+    fn serve(
+        self,
+        shared: &Arc<SharedState>,
+        metrics: Arc<Metrics>,
+        reload: &ReloadHandle,
+        pulse: Pulse,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        let state = AdminState {
+            shared: Arc::clone(shared),
+            metrics,
+            reload: reload.clone(),
+            silence: Box::new(move || pulse.silence()),
+            started: shared.clock.now(),
+        };
+        admin::serve(self.listener, Arc::new(state))
+    }
 }
 
 fn start_workers(

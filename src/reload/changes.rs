@@ -229,14 +229,13 @@ fn settings(config: &Config) -> BTreeMap<&'static str, String> {
 
 /// A value that may be switched off, as gateway.toml writes it.
 fn shown(value: &str) -> String {
+    if value == "None" {
+        return "off".to_owned();
+    }
     let some = value
         .strip_prefix("Some(")
         .and_then(|value| value.strip_suffix(')'));
-    match (value, some) {
-        ("None", _) => "off".to_owned(),
-        (_, Some(value)) => value.to_owned(),
-        (value, None) => value.to_owned(),
-    }
+    some.unwrap_or(value).to_owned()
 }
 
 #[cfg(test)]

@@ -15,21 +15,21 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// 2027-01-15: when every test decides.
-pub const NOW: UnixTime = UnixTime::from_seconds(1_800_000_000);
+pub(crate) const NOW: UnixTime = UnixTime::from_seconds(1_800_000_000);
 
 /// `iss` of the tokens that are good.
-pub const ISSUER: &str = "https://issuer.test";
+pub(crate) const ISSUER: &str = "https://issuer.test";
 
 /// A configuration in force, and the keys that its issuer trusts.
-pub struct Fixture {
-    pub snapshot: Snapshot,
+pub(crate) struct Fixture {
+    pub(crate) snapshot: Snapshot,
     keys: Vec<SigningKey>,
     _directory: TempDir,
 }
 
 impl Fixture {
     /// One issuer named `test` with a key for each of `algorithms`, and the routes of `rest`.
-    pub fn new(algorithms: &[Algorithm], rest: &str) -> Self {
+    pub(crate) fn new(algorithms: &[Algorithm], rest: &str) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let keys: Vec<SigningKey> = algorithms
             .iter()
@@ -65,19 +65,19 @@ impl Fixture {
     }
 
     /// Signs claims with the key of `algorithm`.
-    pub fn sign(&self, algorithm: Algorithm, claims: &Value) -> String {
+    pub(crate) fn sign(&self, algorithm: Algorithm, claims: &Value) -> String {
         self.key(algorithm)
             .sign("at+jwt", claims)
             .expect("a signature")
     }
 
     /// The public key of `algorithm`; `None` for a secret.
-    pub fn public_jwk(&self, algorithm: Algorithm) -> Option<Value> {
+    pub(crate) fn public_jwk(&self, algorithm: Algorithm) -> Option<Value> {
         self.key(algorithm).public_jwk()
     }
 
     /// The secret of an HMAC algorithm, as its file would hold it.
-    pub fn secret(&self, algorithm: Algorithm) -> String {
+    pub(crate) fn secret(&self, algorithm: Algorithm) -> String {
         String::from_utf8(self.key(algorithm).to_pem().expose().to_vec()).expect("text")
     }
 
@@ -89,24 +89,24 @@ impl Fixture {
     }
 
     /// Decides on a head at [`NOW`].
-    pub fn decide(&self, head: &mut Head) -> Result<Admission, Rejection> {
+    pub(crate) fn decide(&self, head: &mut Head) -> Result<Admission, Rejection> {
         decide(&self.snapshot, head, NOW, &mut Unobserved)
     }
 
     /// The fields that the upstream would get, or the refusal.
-    pub fn fields(&self, request: http::request::Builder) -> Result<HeaderMap, Rejection> {
+    pub(crate) fn fields(&self, request: http::request::Builder) -> Result<HeaderMap, Rejection> {
         let mut head = head(request);
         self.decide(&mut head).map(|_| head.parts.headers)
     }
 
     /// Why a request is refused.
-    pub fn refusal(&self, request: http::request::Builder) -> Reason {
+    pub(crate) fn refusal(&self, request: http::request::Builder) -> Reason {
         self.fields(request).expect_err("a refusal").reason
     }
 }
 
 /// Good claims of user `alice`.
-pub fn claims() -> Value {
+pub(crate) fn claims() -> Value {
     json!({
         "iss": ISSUER, "aud": "api", "sub": "alice", "exp": NOW.seconds() + 600, "iat": NOW.seconds() - 10,
         "jti": "4f1c2b7e", "scope": "orders:read orders:write", "tenant": "acme",
@@ -115,7 +115,7 @@ pub fn claims() -> Value {
 }
 
 /// Good claims with some members replaced; `null` removes one.
-pub fn claims_with(changes: &Value) -> Value {
+pub(crate) fn claims_with(changes: &Value) -> Value {
     let mut claims = claims();
     let members = claims.as_object_mut().expect("an object");
     for (name, value) in changes.as_object().expect("an object") {
@@ -129,12 +129,12 @@ pub fn claims_with(changes: &Value) -> Value {
 }
 
 /// `GET target` of host `api.test` over HTTP/1.1.
-pub fn get(target: &str) -> http::request::Builder {
+pub(crate) fn get(target: &str) -> http::request::Builder {
     Request::builder().uri(target).header("host", "api.test")
 }
 
 /// The head of a request that came from 192.0.2.7 over TLS.
-pub fn head(request: http::request::Builder) -> Head {
+pub(crate) fn head(request: http::request::Builder) -> Head {
     let (parts, ()) = request.body(()).expect("a request").into_parts();
     let address = SocketAddr::from((Ipv4Addr::new(192, 0, 2, 7), 40_000));
     Head {
