@@ -56,7 +56,7 @@ upstream = "nginx"
 auth = "none"
 """
 NGINX = """
-pid nginx.pid; worker_processes 1; events {{ worker_connections 256; }}
+user root; pid nginx.pid; worker_processes 1; events {{ worker_connections 256; }}
 http {{
     access_log off; client_body_temp_path body; proxy_temp_path p; fastcgi_temp_path f; uwsgi_temp_path u; scgi_temp_path s;
     underscores_in_headers on;
