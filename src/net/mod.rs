@@ -3,11 +3,13 @@
 mod deadlines;
 mod io;
 mod listener;
+mod state;
 mod strict_http1;
 mod tls;
 
 pub use deadlines::{Deadline, Deadlines, Expired};
-pub use io::{ClientIo, ConnectionState, Phase};
+pub use io::ClientIo;
 pub use listener::{ListenError, bind_probe, bind_worker};
+pub use state::{ConnectionState, Phase};
 pub use strict_http1::{Http1Check, Violation};
 pub use tls::{CertificateError, CertificateInfo, ServerTls, build_server_tls, make_self_signed};

@@ -126,6 +126,11 @@ impl Http1Check {
         }
     }
 
+    /// Whether a whole number of requests has passed.
+    pub(super) fn is_between_requests(&self) -> bool {
+        matches!(self.place, Place::Start | Place::Held) && !self.is_within_head()
+    }
+
     /// Whether a violation stands inside a body, where no answer can be given any more.
     pub(super) fn failed_in_body(&self) -> bool {
         self.place == Place::Failed { in_body: true }

@@ -85,7 +85,16 @@ where
     let deadlines = watch.deadlines.clone();
     let state = Rc::clone(&watch.state);
     let phase = match watch.drive(Pin::new(&mut connection)).await {
-        Stop::Ended(ended) => return ended,
+        Stop::Ended(ended) => {
+            // Nothing is left of one that was upgraded.
+            if let Some(parts) = connection.into_parts() {
+                let mut io = parts.io.into_inner();
+                if io.is_within_request() {
+                    let _ = deadlines.within(LINGER, io.discard()).await;
+                }
+            }
+            return ended;
+        }
         Stop::TooLong(phase) => phase,
     };
     let head_begun = state.is_within_head();
@@ -333,6 +342,9 @@ const HYPER_LEAST_BUFFER: usize = 8192;
 
 /// How long a drain waits for the first request of a connection from the accept queue: its bytes are most likely here.
 const FRESH: Duration = Duration::from_secs(1);
+
+/// How long a client may go on with a request that was answered before its end.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// For an answer that nobody may be reading.
 const LAST_WORDS: Duration = Duration::from_millis(250);

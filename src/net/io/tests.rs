@@ -1,5 +1,7 @@
 use std::cell::RefCell;
 use std::convert::Infallible;
+use std::rc::Rc;
+use std::task::Waker;
 
 use http::{Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full};
@@ -11,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::{Builder, LocalOptions};
 
 use super::*;
+use crate::net::Phase;
 
 /// What the server's service saw of a request: target, and the body or that it broke.
 type Seen = Vec<(String, Result<Bytes, String>)>;

@@ -148,7 +148,8 @@ fn run<F: Future>(test: F) -> F::Output {
         .enable_all()
         .build_local(LocalOptions::default())
         .unwrap();
-    runtime.block_on(test)
+    let limited = async { tokio::time::timeout(Duration::from_secs(20), test).await };
+    runtime.block_on(limited).expect("in time")
 }
 
 async fn to_end(client: &mut TcpStream) -> String {

@@ -144,3 +144,48 @@ fn whoever_is_turned_away_over_plaintext_reads_why() {
         turned_away.await.unwrap();
     });
 }
+
+#[test]
+fn an_answer_before_the_end_of_the_request_is_not_lost() {
+    for (head, status) in [
+        (
+            &b"POST /a HTTP/1.1\r\nContent-Length: 4000000\r\n\r\n"[..],
+            "200",
+        ),
+        (b"POST /a HTTP/1.1\nContent-Length: 4000000\r\n\r\n", "400"),
+    ] {
+        run(async {
+            let (server, mut client) = Server::start(Protocol::Http1, limits()).await;
+            client.write_all(head).await.unwrap();
+            for _ in 0..20 {
+                client
+                    .write_all(&b"y".repeat(200_000))
+                    .await
+                    .expect("not reset");
+            }
+            let text = to_end(&mut client).await;
+            assert!(
+                text.starts_with(&format!("HTTP/1.1 {status} ")),
+                "{status}: {text}"
+            );
+            assert!(server.is_open(), "until the client closes");
+            drop(client);
+            let _ = server.ended.await.unwrap();
+        });
+    }
+}
+
+#[test]
+fn a_client_that_never_ends_its_request_is_not_waited_for() {
+    run(async {
+        let (server, mut client) = Server::start(Protocol::Http1, limits()).await;
+        client
+            .write_all(b"POST /a HTTP/1.1\r\nContent-Length: 4000000\r\n\r\ny")
+            .await
+            .unwrap();
+        server.at(SECOND).await;
+        assert!(server.is_open());
+        server.at(SECOND * 3).await;
+        assert!(!server.is_open());
+    });
+}

@@ -198,6 +198,7 @@ fn what_hyper_refuses_is_counted() {
                 text.starts_with(&format!("HTTP/1.1 {status} ")),
                 "{status}: {text}"
             );
+            drop(client);
             assert_eq!(server.ended.await.unwrap(), Err(ConnectionError::Malformed));
         });
     }
