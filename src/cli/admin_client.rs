@@ -11,7 +11,7 @@ use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use crate::config::{Admin, AdminAccess};
+use crate::config::{Admin, AdminAccess, Environment};
 use crate::secret::Secret;
 
 use super::config_file::ConfigFile;
@@ -112,24 +112,38 @@ pub(super) struct Answer {
 impl AdminOptions {
     /// The client, with address and token from the configuration unless they were given.
     ///
-    /// A broken configuration is no reason to give up: the gateway that runs keeps its old one, and is then looked for
-    /// at the default address.
+    /// A broken configuration is no reason to give up: the gateway that runs keeps its old one. Then the address is
+    /// read from what can be read of the file, and is the default one if that is nothing.
     ///
     /// # Errors
     /// A configuration without an admin listener; options that are no address and no file.
     pub(super) fn client(&self) -> Result<AdminClient, Failure> {
-        let admin = match self.admin {
-            Some(_) => None,
-            None => self.config.load().ok().map(|config| config.admin),
-        };
-        self.client_for(admin.as_ref())
+        if self.admin.is_some() {
+            return self.client_for(None, DEFAULT_ADDRESS);
+        }
+        match self.config.load() {
+            Ok(config) => self.client_for(Some(&config.admin), DEFAULT_ADDRESS),
+            Err(_) => self.client_for(None, self.address_of_broken()),
+        }
     }
 
-    fn client_for(&self, admin: Option<&Admin>) -> Result<AdminClient, Failure> {
+    fn address_of_broken(&self) -> SocketAddr {
+        let environment = Environment::of_process();
+        let text = self.config.find(&environment).ok();
+        let text = text.and_then(|file| std::fs::read_to_string(file).ok());
+        text.and_then(|text| listen_of_broken(&text))
+            .map_or(DEFAULT_ADDRESS, reachable)
+    }
+
+    fn client_for(
+        &self,
+        admin: Option<&Admin>,
+        otherwise: SocketAddr,
+    ) -> Result<AdminClient, Failure> {
         let authority = match (&self.admin, admin) {
             (Some(url), _) => authority_of(url)?,
             (None, Some(admin)) => reachable(admin.listen.ok_or(AdminError::Off)?).to_string(),
-            (None, None) => DEFAULT_ADDRESS.to_string(),
+            (None, None) => otherwise.to_string(),
         };
         let token = match (&self.admin_token_file, admin.map(|admin| &admin.access)) {
             (Some(path), _) => Some(read_token(path)?),
@@ -142,6 +156,13 @@ impl AdminOptions {
             timeout: Duration::from_secs(self.timeout),
         })
     }
+}
+
+/// `[admin] listen` of a configuration that has errors, elsewhere.
+fn listen_of_broken(text: &str) -> Option<SocketAddr> {
+    let (root, _errors) = toml::de::DeTable::parse_recoverable(text);
+    let admin = root.get_ref().get("admin")?.get_ref().as_table()?;
+    admin.get("listen")?.get_ref().as_str()?.parse().ok()
 }
 
 fn read_token(path: &Path) -> Result<Secret, Failure> {

@@ -73,17 +73,38 @@ fn address_and_token_come_from_the_configuration() {
         listen: Some("0.0.0.0:9".parse().unwrap()),
         access: AdminAccess::Token(Secret::new(b"token".to_vec())),
     };
-    let client = options(&[]).client_for(Some(&admin)).unwrap();
+    let client = options(&[])
+        .client_for(Some(&admin), DEFAULT_ADDRESS)
+        .unwrap();
     assert_eq!(client.authority, "127.0.0.1:9");
     assert_eq!(client.token.unwrap().expose(), b"token");
-    let nothing = options(&[]).client_for(None).unwrap();
+    let nothing = options(&[]).client_for(None, DEFAULT_ADDRESS).unwrap();
     assert_eq!(nothing.authority, "127.0.0.1:8081");
     let off = Admin {
         listen: None,
         access: AdminAccess::Loopback,
     };
-    let failure = options(&[]).client_for(Some(&off)).unwrap_err();
+    let failure = options(&[])
+        .client_for(Some(&off), DEFAULT_ADDRESS)
+        .unwrap_err();
     assert!(failure.to_string().contains("off"), "{failure}");
+}
+
+#[test]
+fn a_broken_configuration_still_says_where_the_gateway_is() {
+    let address = Some("127.0.0.1:9".parse().unwrap());
+    for (text, found) in [
+        ("[admin]\nlisten = \"127.0.0.1:9\"\n[[routes", address),
+        (
+            "[admin]\nlisten = \"127.0.0.1:9\"\nunknown = 1\n[server]\nlisten = 7",
+            address,
+        ),
+        ("[admin]\nlisten = \"${ADMIN}\"", None),
+        ("[admin\n", None),
+        ("", None),
+    ] {
+        assert_eq!(listen_of_broken(text), found, "{text}");
+    }
 }
 
 #[test]

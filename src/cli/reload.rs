@@ -34,15 +34,15 @@ impl Reload {
         } else {
             "/reload"
         };
-        let body = json!({ "dry_run": self.dry_run });
-        let answer = client.ask(Method::POST, path, Some(&body))?;
-        let Ok(report) = serde_json::from_slice::<Value>(&answer.body) else {
+        let answer = client.ask(Method::POST, path, Some(&json!({})))?;
+        let report = serde_json::from_slice::<Value>(&answer.body).unwrap_or_default();
+        if !report["applied"].is_boolean() {
             write_err(format_args!(
                 "error: the answer is {}, not a report",
                 answer.status
             ));
             return Ok(Exit::FAILED);
-        };
+        }
         if self.json {
             write_out(format_args!("{report:#}\n"))?;
         } else {
@@ -64,10 +64,14 @@ impl Reload {
 fn render(report: &Value, dry_run: bool) -> String {
     let mut text = String::new();
     let applied = report["applied"] == true;
+    let changed = ["changes", "needs_restart"]
+        .iter()
+        .any(|member| report[member].as_array().is_some_and(|all| !all.is_empty()));
     let head = match (applied, dry_run, report["error"].is_string()) {
         (_, _, true) => "not reloaded: the configuration is wrong, the old one stays in force",
         (true, _, _) => "reloaded",
-        (false, true, _) => "a reload would apply it",
+        (false, true, _) if changed => "a reload would change",
+        (false, true, _) => "a reload would change nothing",
         (false, false, _) => "nothing has changed",
     };
     let _ = write!(text, "{head}");
@@ -105,7 +109,9 @@ mod tests {
         let wrong = json!({ "applied": false, "generation": 3, "error": "line 1" });
         assert!(render(&wrong, false).starts_with("not reloaded"));
         let dry = json!({ "applied": false, "generation": 3, "error": null });
-        assert!(render(&dry, true).starts_with("a reload would apply it"));
+        assert!(render(&dry, true).starts_with("a reload would change nothing"));
+        let dry = json!({ "applied": false, "changes": ["x"], "error": null });
+        assert_eq!(render(&dry, true), "a reload would change\n  x\n");
         assert!(render(&dry, false).starts_with("nothing has changed"));
     }
 }
