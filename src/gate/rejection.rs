@@ -49,7 +49,7 @@ reasons! {
     MalformedTarget "malformed_target" BAD_REQUEST "The request target is malformed or ambiguous.";
     AmbiguousPath "ambiguous_path" BAD_REQUEST "The path can be read as that of another route.";
     MalformedHost "malformed_host" BAD_REQUEST "The request must name exactly one host.";
-    MalformedField "malformed_field" BAD_REQUEST "A Connection option names a field that may not be removed.";
+    MalformedField "malformed_field" BAD_REQUEST "A field contradicts the request, or removes what it may not.";
     MalformedCredentials "malformed_credentials" BAD_REQUEST "Authorization must stand once and hold a Bearer token.";
     MissingToken "missing_token" UNAUTHORIZED "A Bearer token is required.";
     Malformed "malformed" UNAUTHORIZED "The token is not a well-formed signed JWT.";
