@@ -27,7 +27,8 @@ RUN find src -name '*.rs' -exec touch {} + \
 FROM build AS files
 RUN set -eu; \
     mkdir -p /out/etc/ssl/certs /out/etc/portcullis /out/var/lib/portcullis /out/tmp /out/licenses; \
-    cp target/release/portcullis /out/portcullis; \
+    # Without line tables: a tenth of the size. Names stay, for a profile.
+    strip --strip-debug -o /out/portcullis target/release/portcullis; \
     # "libc.so.6 => /lib/.../libc.so.6 (0x..)" and the loader, which stands alone; each goes where it was found.
     ldd /out/portcullis | awk '$2 == "=>" && $3 ~ /^\// { print $3 } $1 ~ /^\// { print $1 }' \
         | while read -r library; do cp -L --parents "$library" /out; done; \
