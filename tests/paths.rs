@@ -2,7 +2,7 @@
 //!
 //! `laxest` is written from the definition of N(path) that the vectors state, not from the code under test: up to three
 //! decodings, look-alikes of dots and slashes, backslashes, NUL, `;params`, dot segments, white space, dots at the end of
-//! a name, and case.
+//! a name, and case; and beyond it dots and blanks in any order, fullwidth letters, and the case of every script.
 
 use http::{HeaderMap, HeaderValue, Method, Uri, Version, header};
 use portcullis::config::Preflight;
@@ -40,15 +40,32 @@ fn laxest(path: &[u8]) -> Vec<u8> {
             b"" | b"." => {}
             b".." => drop(out.pop()),
             name => {
-                let end = name
-                    .iter()
-                    .rposition(|byte| *byte != b'.')
-                    .map_or(0, |last| last + 1);
-                out.push(name[..end].to_ascii_lowercase());
+                let kept = |byte: &u8| *byte != b'.' && !space(byte);
+                if let Some(last) = name.iter().rposition(kept) {
+                    out.push(name[..=last].to_vec());
+                }
             }
         }
     }
-    [b"/", &out.join(&b'/')[..]].concat()
+    without_case([b"/", &out.join(&b'/')[..]].concat())
+}
+
+/// As a server that compares names of any script without case would: Unicode's simple foldings and some more.
+fn without_case(path: Vec<u8>) -> Vec<u8> {
+    if path.is_ascii() {
+        return path.to_ascii_lowercase();
+    }
+    let text = String::from_utf8_lossy(&path).replace('\u{130}', "i");
+    let narrow = |character: char| match u32::from(character) {
+        wide @ (0xff10..=0xff19 | 0xff21..=0xff3a | 0xff41..=0xff5a) => {
+            char::from_u32(wide - 0xfee0).expect("a letter or digit")
+        }
+        _ => character,
+    };
+    let text: String = text.chars().map(narrow).collect();
+    let upper: String = text.chars().flat_map(char::to_uppercase).collect();
+    let lower: String = upper.chars().flat_map(char::to_lowercase).collect();
+    lower.into_bytes()
 }
 
 fn before<'b>(bytes: &'b [u8], ends: &[u8]) -> &'b [u8] {
@@ -142,7 +159,7 @@ const PIECES: &str = r"
     / / / // a a b A B x public Public admin ADMIN a/b %61 %41 %2561 %252561 %62
     . .. ... %2e %252e %2E%2e %2f %2F %252f %25252F %5c %255c \ ; ;x ;x=/ %3b %253b
     %20 %2520 %09 %00 %2500 %25 % %zz ~ 2e 2f c0%af ?/admin #/admin %3f %23
-    %c0%ae %c0%af %e0%80%ae %25c0%25af %25c0%25ae %ef%bc%8e %ef%bc%8f %e2%88%95 %c3%a9 %ff";
+    %c0%ae %c0%af %e0%80%ae %25c0%25af %25c0%25ae %ef%bc%8e %ef%bc%8f %e2%88%95 %c3%a9 %c3%89 %c4%b0 %c5%bf %ef%bd%81 %ff";
 
 /// Paths of pieces that one decoder or another takes for something else.
 fn path() -> impl Strategy<Value = String> {

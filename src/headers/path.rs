@@ -55,7 +55,8 @@ pub fn without_prefix<'p>(path: &'p str, prefix: &str) -> &'p str {
 }
 
 /// What the laxest upstream would make of a path (up to three decodings, overlong UTF-8, backslashes, `;params`, dot
-/// segments, case, trailing dots): no accepted path may lead to another route by it.
+/// segments, case of any script, fullwidth letters, dots and blanks at the end of a name): no accepted path may lead to
+/// another route by it.
 #[must_use]
 pub fn laxest_reading(path: &[u8]) -> Box<str> {
     let text = Lax::read(path).text;
@@ -198,6 +199,8 @@ impl Lax {
                     dot_segment = true;
                     segments.pop();
                 }
+                // Windows drops dots and blanks at the end of a name, in any order: nothing is left of these.
+                _ if without_end(name).is_empty() => dot_segment |= name.iter().any(is_blank),
                 _ => segments.push(name),
             }
         }
@@ -211,30 +214,67 @@ impl Lax {
 
 /// Without white space at both ends.
 fn trim(mut name: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t' | b'\r' | b'\n', rest @ ..] = name {
+    while let [first, rest @ ..] = name
+        && is_blank(first)
+    {
         name = rest;
     }
-    while let [rest @ .., b' ' | b'\t' | b'\r' | b'\n'] = name {
+    while let [rest @ .., last] = name
+        && is_blank(last)
+    {
         name = rest;
     }
     name
 }
 
-/// The segments as a path, lower case, each without the dots at its end.
+fn is_blank(byte: &u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
+}
+
+/// Without the dots and blanks at its end.
+fn without_end(mut name: &[u8]) -> &[u8] {
+    while let [rest @ .., last] = name
+        && (*last == b'.' || is_blank(last))
+    {
+        name = rest;
+    }
+    name
+}
+
+/// The segments as a path, without case, each without the dots and blanks at its end.
 fn join(segments: &[&[u8]]) -> Vec<u8> {
     let mut text = Vec::new();
     for segment in segments {
-        let mut name = *segment;
-        while let [rest @ .., b'.'] = name {
-            name = rest;
-        }
         text.push(b'/');
-        text.extend(name.iter().map(u8::to_ascii_lowercase));
+        text.extend_from_slice(without_end(segment));
     }
     if text.is_empty() {
         text.push(b'/');
     }
-    text
+    text.make_ascii_lowercase();
+    if text.is_ascii() {
+        return text;
+    }
+    let folded: String = String::from_utf8_lossy(&text)
+        .chars()
+        .map(plain_letter)
+        // By way of upper case, so that all letters meet that share one: `\u{17f}` and `s`, `\u{131}` and `i`.
+        .flat_map(char::to_uppercase)
+        .flat_map(char::to_lowercase)
+        .collect();
+    folded.into_bytes()
+}
+
+/// The ASCII letter or digit that its fullwidth form stands for, and `i` for `\u{130}`, whose lower case has two
+/// characters.
+fn plain_letter(character: char) -> char {
+    match character {
+        '\u{130}' => 'i',
+        '\u{ff10}'..='\u{ff19}' | '\u{ff21}'..='\u{ff3a}' | '\u{ff41}'..='\u{ff5a}' => {
+            char::from_u32(u32::from(character) - 0xfee0).unwrap_or(character)
+        }
+        other => other,
+    }
 }
 
 /// Decodes every valid percent escape in place and leaves the others.

@@ -278,3 +278,23 @@ fn many_routes_and_many_segments() {
     let deep = format!("/service-7/v1{}", "/a".repeat(20_000));
     assert_eq!(find(&index, "gw.test", &deep), Ok(7));
 }
+
+#[test]
+fn letters_of_any_script_that_share_a_case_do_not_pass_a_protected_path_by() {
+    let index = on_any_host(&["/", "/admin", "/keys", "/caf\u{e9}"]);
+    for path in [
+        "/adm%C4%B0n/x",
+        "/adm%C4%B1n",
+        "/%E2%84%AAeys",
+        "/caf%C3%89",
+        "/%EF%BC%A1dmin",
+        "/admin%20./x",
+        "/.../admin",
+    ] {
+        assert_eq!(find(&index, "gw.test", path), Err(NoRoute::Ambiguous), "{path}");
+    }
+    assert_eq!(find(&index, "gw.test", "/caf%C3%A9/%C3%89"), Ok(3));
+    assert_eq!(find(&index, "gw.test", "/%C3%89tudes"), Ok(0));
+    let turkish = on_any_host(&["/", "/kullan\u{131}c\u{131}"]);
+    assert_eq!(find(&turkish, "gw.test", "/kullan%C4%B1c%C4%B1"), Ok(1));
+}
