@@ -1,5 +1,6 @@
 //! How one access-log line looks: an object (JSON), or `name=value` pairs with the same names (text).
 
+use std::borrow::Cow;
 use std::io::Write as _;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -50,7 +51,7 @@ impl Entry<'_> {
         line.address("client", self.client);
         line.text("method", self.method, METHOD_BYTES);
         line.text("host", self.host, HOST_BYTES);
-        line.text("path", self.path, PATH_BYTES);
+        line.text("path", &without_tokens(self.path), PATH_BYTES);
         line.optional("route", self.route, usize::MAX);
         line.number("status", self.status.into());
         line.optional("reason", self.reason, usize::MAX);
@@ -162,6 +163,22 @@ impl<'o> Line<'o> {
         let _ = write!(self.out, "{quote}{time:.3}{quote}");
     }
 }
+
+/// A path without what looks like a token: `eyJ`, with which every JWT begins (`{"` in base64url), and `…` for the rest of
+/// its segment. Links in mails carry such, and who reads logs could use them.
+fn without_tokens(path: &str) -> Cow<'_, str> {
+    if !path.contains(JWT) {
+        return Cow::Borrowed(path);
+    }
+    let cut = |segment: &str| match segment.split_once(JWT) {
+        Some((before, _)) => format!("{before}{JWT}…"),
+        None => segment.to_owned(),
+    };
+    let segments: Vec<String> = path.split('/').map(cut).collect();
+    Cow::Owned(segments.join("/"))
+}
+
+const JWT: &str = "eyJ";
 
 /// Whether a byte may stand unquoted in a text line.
 fn is_plain(byte: u8) -> bool {

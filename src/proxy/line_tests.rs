@@ -97,3 +97,20 @@ proptest! {
         prop_assert_eq!(plain.lines().count(), 1);
     }
 }
+
+#[test]
+fn what_looks_like_a_token_in_a_path_is_cut_off() {
+    for (path, logged) in [
+        (
+            "/reset/eyJhbGciOiJFZERTQSJ9.e30.c2ln/now",
+            r"/reset/eyJ\u2026/now",
+        ),
+        ("/t=eyJhbGciOiJFZERTQSJ9/eyJh", r"/t=eyJ\u2026/eyJ\u2026"),
+        ("/keyj/ey/J", "/keyj/ey/J"),
+    ] {
+        let mut entry = entry();
+        entry.path = path;
+        let line = written(&entry, true);
+        assert!(line.contains(&format!(r#""path":"{logged}""#)), "{line}");
+    }
+}

@@ -288,10 +288,16 @@ impl Facts {
 
 /// The host that was asked for: of the target, else of the `Host` field.
 fn host_of<'h>(uri: &'h Uri, host: Option<&'h HeaderValue>) -> Cow<'h, str> {
+    // Credentials may stand before the `@`.
+    fn bare(text: &str) -> &str {
+        text.rsplit('@').next().unwrap_or_default()
+    }
     match (uri.authority().map(Authority::as_str), host) {
-        // Credentials may stand before the `@`.
-        (Some(authority), _) => authority.rsplit('@').next().unwrap_or_default().into(),
-        (None, Some(host)) => String::from_utf8_lossy(host.as_bytes()),
+        (Some(authority), _) => bare(authority).into(),
+        (None, Some(host)) => match String::from_utf8_lossy(host.as_bytes()) {
+            Cow::Borrowed(host) => bare(host).into(),
+            Cow::Owned(host) => bare(&host).to_owned().into(),
+        },
         (None, None) => Cow::Borrowed(""),
     }
 }
@@ -318,8 +324,12 @@ mod tests {
     #[test]
     fn the_host_is_the_targets_or_the_fields() {
         let field = HeaderValue::from_bytes(b"caf\xe9.test").unwrap();
+        let credentials = HeaderValue::from_static("user:secret@api.test");
+        let broken = HeaderValue::from_bytes(b"user:secret\xe9@api.test").unwrap();
         for (uri, field, host) in [
             ("/a", None, ""),
+            ("/a", Some(&credentials), "api.test"),
+            ("/a", Some(&broken), "api.test"),
             ("/a", Some(&field), "caf\u{fffd}.test"),
             ("http://api.test:81/a", Some(&field), "api.test:81"),
             ("http://user:secret@api.test/a", None, "api.test"),

@@ -67,9 +67,14 @@ impl RouteIndex {
     /// As [`NoRoute`] says.
     pub fn find(&self, target: &Target<'_>, method: &Method) -> Result<usize, NoRoute> {
         let prefix = self.prefix(target)?;
-        prefix
-            .route(method)
-            .map(|entry| entry.route)
+        let found = prefix.route(method).map(|entry| entry.route);
+        // Methods have a case (RFC 9110 §9.1), and some servers fold it: `post` must not go where `POST` may not. A
+        // route that names `post` means it.
+        let same = !is_lower(method)
+            || prefix.naming(method).is_some()
+            || prefix.route(&upper(method)).map(|entry| entry.route) == found;
+        found
+            .filter(|_| same)
             .ok_or_else(|| NoRoute::MethodNotAllowed(prefix.allow.clone()))
     }
 
@@ -106,6 +111,19 @@ impl RouteIndex {
         let paths = self.exact.get(host).or_else(longest_wildcard)?;
         self.hosts.get(*paths)
     }
+}
+
+/// Whether a method has a letter in lower case, which no registered one has.
+fn is_lower(method: &Method) -> bool {
+    method
+        .as_str()
+        .bytes()
+        .any(|byte| byte.is_ascii_lowercase())
+}
+
+fn upper(method: &Method) -> Method {
+    // A token in upper case is a token.
+    Method::from_bytes(method.as_str().to_ascii_uppercase().as_bytes()).unwrap_or_default()
 }
 
 /// The path prefixes of one host.
