@@ -272,10 +272,7 @@ fn tell_of_client(parts: &mut Parts, client: Client, peer: IpAddr) {
         Some(authority) => HeaderValue::from_str(authority.as_str()).ok(),
         None => parts.headers.get(HOST).cloned(),
     };
-    let host = host
-        .as_ref()
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
+    let host = host.filter(|host| !host.is_empty());
     headers::set_forwarded(&mut parts.headers, client, peer, host);
     headers::append_via(&mut parts.headers, parts.version);
 }

@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
 use smallvec::SmallVec;
 
 use super::StripSet;
-use super::names::{is_forwarding, is_spelling};
+use super::names::{is_forwarding, is_spelling, remove_where};
 
 /// What a request wants to become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,9 +50,7 @@ pub fn remove_hop_by_hop(
     for name in named.fields {
         headers.remove(name);
     }
-    remove_known(headers);
-    headers.remove(header::PROXY_AUTHORIZATION);
-    headers.remove(HTTP2_SETTINGS);
+    remove_where(headers, |name| is_known(name) || is_known_in_requests(name));
     if trailers {
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
     }
@@ -69,7 +67,7 @@ pub fn remove_response_hop_by_hop(headers: &mut HeaderMap) {
     for name in named.fields {
         headers.remove(name);
     }
-    remove_known(headers);
+    remove_where(headers, is_known);
 }
 
 /// What the options of a message's `Connection` lines say.
@@ -132,18 +130,23 @@ fn is_websocket_handshake(headers: &HeaderMap) -> bool {
             .is_none_or(|length| length == "0")
 }
 
-fn remove_known(headers: &mut HeaderMap) {
-    for name in [
-        header::CONNECTION,
-        header::TE,
-        header::TRANSFER_ENCODING,
-        header::UPGRADE,
-        header::PROXY_AUTHENTICATE,
-        KEEP_ALIVE,
-        PROXY_CONNECTION,
-    ] {
-        headers.remove(name);
-    }
+/// Hop-by-hop in either direction. Names are in lower case here, as `http` keeps them. One pass over the few fields of a
+/// message costs less than a look-up for each name.
+fn is_known(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-connection"
+            | "te"
+            | "transfer-encoding"
+            | "upgrade"
+    )
+}
+
+fn is_known_in_requests(name: &str) -> bool {
+    matches!(name, "http2-settings" | "proxy-authorization")
 }
 
 const TRAILERS: &[u8] = b"trailers";
@@ -154,9 +157,6 @@ const PROTECTED: [&str; 5] = [
     "content-length",
     "transfer-encoding",
 ];
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 
 #[cfg(test)]
 #[path = "connection_tests.rs"]

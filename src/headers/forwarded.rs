@@ -76,23 +76,29 @@ pub fn client_of(
 ///
 /// Spellings without hyphens are removed from a trusted peer too: a proxy sets the fields by their names, so those are a
 /// client's. So are those of `X-Request-Id`, which is the caller's to set.
-pub fn set_forwarded(headers: &mut HeaderMap, client: Client, peer: IpAddr, host: &str) {
+pub fn set_forwarded(
+    headers: &mut HeaderMap,
+    client: Client,
+    peer: IpAddr,
+    host: Option<HeaderValue>,
+) {
+    let trusted = client.via_trusted_proxy;
     remove_where(headers, |name| {
         let other_request_id = is_spelling(name, "x-request-id") && !is_plain(name);
-        other_request_id || (is_forwarding(name) && !(client.via_trusted_proxy && is_plain(name)))
+        other_request_id || (is_forwarding(name) && !(trusted && is_plain(name)))
     });
-    if let Some(value) = forwarded_for(headers, peer.to_canonical()) {
+    if let Some(value) = forwarded_for(headers, trusted, peer.to_canonical()) {
         headers.insert(FORWARDED_FOR, value);
     }
-    if !headers.contains_key(FORWARDED_PROTO) {
+    // Of an untrusted peer none is left: what is never there is not looked for.
+    if !(trusted && headers.contains_key(FORWARDED_PROTO)) {
         let scheme = if client.secure { "https" } else { "http" };
         headers.insert(FORWARDED_PROTO, HeaderValue::from_static(scheme));
     }
-    if !headers.contains_key(FORWARDED_HOST)
-        && !host.is_empty()
-        && let Some(value) = host_value(headers, host)
+    if !(trusted && headers.contains_key(FORWARDED_HOST))
+        && let Some(host) = host
     {
-        headers.insert(FORWARDED_HOST, value);
+        headers.insert(FORWARDED_HOST, host);
     }
 }
 
@@ -150,12 +156,12 @@ fn is_plain(name: &str) -> bool {
         .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
-/// The lines that were kept, then `peer`.
-fn forwarded_for(headers: &HeaderMap, peer: IpAddr) -> Option<HeaderValue> {
+/// The lines that were kept, if the peer is `trusted`, then `peer`.
+fn forwarded_for(headers: &HeaderMap, trusted: bool, peer: IpAddr) -> Option<HeaderValue> {
     let mut text = StackText::default();
     // Always fits: see `StackText`.
     write_address(&mut text, peer).ok()?;
-    if !headers.contains_key(FORWARDED_FOR) {
+    if !(trusted && headers.contains_key(FORWARDED_FOR)) {
         return HeaderValue::from_bytes(text.as_bytes()).ok();
     }
     let mut value = Vec::with_capacity(128);
@@ -165,14 +171,6 @@ fn forwarded_for(headers: &HeaderMap, peer: IpAddr) -> Option<HeaderValue> {
     }
     value.extend_from_slice(text.as_bytes());
     HeaderValue::from_maybe_shared(bytes::Bytes::from(value)).ok()
-}
-
-/// Shares the bytes of the Host line where it says the same.
-fn host_value(headers: &HeaderMap, host: &str) -> Option<HeaderValue> {
-    match headers.get(header::HOST) {
-        Some(line) if line == host => Some(line.clone()),
-        _ => HeaderValue::from_str(host).ok(),
-    }
 }
 
 fn write_address(text: &mut StackText, address: IpAddr) -> fmt::Result {

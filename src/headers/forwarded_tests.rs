@@ -96,7 +96,8 @@ fn only_a_trusted_proxy_tells_whether_the_client_is_secure() {
 /// The fields that the upstream sees, sorted.
 fn forwarded(lines: &[(&'static str, &'static str)], client: Client, peer: &str) -> Vec<String> {
     let mut headers = fields(lines);
-    set_forwarded(&mut headers, client, peer.parse().unwrap(), "gw.test:8443");
+    let host = Some(HeaderValue::from_static("gw.test:8443"));
+    set_forwarded(&mut headers, client, peer.parse().unwrap(), host);
     let mut lines: Vec<String> = headers
         .iter()
         .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))

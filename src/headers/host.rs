@@ -31,9 +31,10 @@ impl<'r> HostPort<'r> {
                 .map_err(|_| "not an IPv6 address between the brackets")?;
             text.split_at(end + 1)
         } else {
-            let (host, rest) = text.split_at(text.find(':').unwrap_or(text.len()));
+            let colon = value.iter().position(|&byte| byte == b':');
+            let (host, rest) = text.split_at(colon.unwrap_or(text.len()));
             let name = host.strip_suffix('.').unwrap_or(host);
-            if !name.split('.').all(is_label) {
+            if !is_name(name) {
                 return Err("not a host name");
             }
             (name, rest)
@@ -53,11 +54,21 @@ impl<'r> HostPort<'r> {
     }
 }
 
-fn is_label(label: &str) -> bool {
-    !label.is_empty()
-        && label
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+/// Labels with single dots between them, none of them empty.
+fn is_name(name: &str) -> bool {
+    let mut last = b'.';
+    for byte in name.bytes() {
+        let good = match byte {
+            b'.' => last != b'.',
+            b'-' | b'_' => true,
+            _ => byte.is_ascii_alphanumeric(),
+        };
+        if !good {
+            return false;
+        }
+        last = byte;
+    }
+    last != b'.'
 }
 
 fn parse_port(digits: &str) -> Option<u16> {
