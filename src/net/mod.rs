@@ -3,6 +3,7 @@
 mod deadlines;
 mod io;
 mod listener;
+mod open_files;
 mod state;
 mod strict_http1;
 mod tls;
@@ -10,6 +11,7 @@ mod tls;
 pub use deadlines::{Deadline, Deadlines, Expired};
 pub use io::ClientIo;
 pub use listener::{ListenError, bind_probe, bind_worker};
+pub use open_files::raise_open_files;
 pub use state::{ConnectionState, Phase};
 pub use strict_http1::{Http1Check, Violation};
 pub use tls::{CertificateError, CertificateInfo, ServerTls, build_server_tls, make_self_signed};
