@@ -1,6 +1,7 @@
 //! One process: from a configuration to a running gateway to an exit code.
 
 use std::net::{SocketAddr, TcpListener};
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -15,7 +16,7 @@ use crate::clock::Clock;
 use crate::config::{Config, ConfigErrors};
 use crate::gate::Reason;
 use crate::metrics::Metrics;
-use crate::net::ListenError;
+use crate::net::{ListenError, raise_open_files};
 use crate::proxy::{AccessLogSink, Publisher, SharedState, access_log};
 use crate::reload::{self, ReloadHandle, ReloadReport, Source};
 use crate::server::{Drain, DrainHandle, Listeners, Pulse, WorkerParts, Workers};
@@ -49,7 +50,7 @@ pub enum StartError {
 
 /// A running gateway. Dropping it cuts everything off.
 pub struct Gateway {
-    control: Runtime,
+    control: Control,
     shared: Arc<SharedState>,
     drain: DrainHandle,
     /// Ends when all workers have ended, or one has died: with the number of the dead one.
@@ -72,6 +73,9 @@ impl Gateway {
             access_log: sink,
         } = options;
         let config = source.load()?;
+        if let Err(error) = raise_open_files() {
+            tracing::warn!(%error, "the limit on open files stays where it is");
+        }
         let metrics = Metrics::new(config.server.workers.get(), Reason::NAMES);
         let fixtures = Fixtures {
             metrics: Arc::clone(&metrics),
@@ -157,7 +161,10 @@ impl Gateway {
             }
             tracing::info!("draining; a second signal ends at once");
             tokio::select! {
-                ended = drained(&self.shared, &self.drain, &mut self.workers) => Ok(exit_code(&ended)),
+                ended = drained(&self.shared, &self.drain, &mut self.workers) => {
+                    tracing::info!(connections_cut_off = self.pulse.cut_off(), "ended");
+                    Ok(exit_code(&ended))
+                }
                 () = signals.end(&self.reload) => Ok(0),
             }
         });
@@ -174,6 +181,30 @@ impl Drop for Gateway {
     }
 }
 
+/// The control runtime. Its end waits for what it runs, workers that were cut and their last log lines included, but not
+/// for what hangs: a second signal ends the process whatever a file system or a worker does.
+struct Control(Option<Runtime>);
+
+impl Deref for Control {
+    type Target = Runtime;
+
+    fn deref(&self) -> &Runtime {
+        // Taken when it is dropped, and never before.
+        self.0.as_ref().expect("invariant: taken only by drop")
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_timeout(LAST_WAIT);
+        }
+    }
+}
+
+/// How long the end waits for what was cut.
+const LAST_WAIT: Duration = Duration::from_secs(3);
+
 /// Threads of the control runtime: one may be busy with a key file while the other answers `/livez`.
 const CONTROL_THREADS: usize = 2;
 
@@ -187,12 +218,13 @@ fn tickets() -> Result<Arc<dyn rustls::server::ProducesTickets>, std::io::Error>
     rustls::crypto::aws_lc_rs::Ticketer::new().map_err(std::io::Error::other)
 }
 
-fn control_runtime() -> std::io::Result<Runtime> {
-    Builder::new_multi_thread()
+fn control_runtime() -> std::io::Result<Control> {
+    let runtime = Builder::new_multi_thread()
         .worker_threads(CONTROL_THREADS)
         .thread_name("control")
         .enable_all()
-        .build()
+        .build()?;
+    Ok(Control(Some(runtime)))
 }
 
 /// The admin listener, bound before anything runs.

@@ -1,6 +1,11 @@
 //! What the process says: tracing to standard error, the access log to standard output.
 
+mod background;
+
+use std::any::Any;
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{self, IsTerminal, Write};
+use std::panic;
 
 use tracing::{Level, Metadata};
 use tracing_subscriber::filter::{EnvFilter, LevelFilter, filter_fn};
@@ -12,10 +17,22 @@ use tracing_subscriber::{Layer, Registry, fmt};
 use crate::config::LogFormat;
 use crate::proxy::AccessLogSink;
 
-/// Starts tracing. `RUST_LOG` is honoured; the default level is `info`.
-pub fn start(format: LogFormat) {
+use background::Background;
+pub use background::LastLines;
+
+/// Starts tracing. `RUST_LOG` is honoured; the default level is `info`. Panics are lines of it, too. The last ones are
+/// written when what it returns is dropped.
+pub fn start(format: LogFormat) -> LastLines {
     let terminal = io::stderr().is_terminal();
-    let layer = lines(json_on(format, terminal), terminal, io::stderr);
+    let json = json_on(format, terminal);
+    // Whoever reads standard error may stop reading: a worker must not wait for that.
+    let (layer, last) = match Background::start(json, io::stderr()) {
+        Ok(background) => {
+            let last = background.last_lines();
+            (lines(json, terminal, background), last)
+        }
+        Err(_) => (lines(json, terminal, io::stderr), LastLines::NONE),
+    };
     let filter = EnvFilter::builder()
         .with_default_directive(LevelFilter::INFO.into())
         .from_env_lossy();
@@ -23,6 +40,31 @@ pub fn start(format: LogFormat) {
     let _ = tracing_subscriber::registry()
         .with(layer.with_filter(filter))
         .try_init();
+    panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        let backtrace = Backtrace::capture();
+        let backtrace = (backtrace.status() == BacktraceStatus::Captured).then_some(backtrace);
+        let backtrace = backtrace.map(|backtrace| backtrace.to_string());
+        tracing::error!(
+            place,
+            backtrace,
+            "panicked: {}",
+            panic_text(panic.payload())
+        );
+    }));
+    last
+}
+
+/// What a panic said, if it was said in words.
+fn panic_text(payload: &dyn Any) -> &str {
+    match (
+        payload.downcast_ref::<&str>(),
+        payload.downcast_ref::<String>(),
+    ) {
+        (Some(text), _) => text,
+        (None, Some(text)) => text,
+        (None, None) => "without words",
+    }
 }
 
 /// Whether lines are JSON in that format: `auto` is text on a terminal.

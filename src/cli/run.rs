@@ -32,12 +32,18 @@ impl Run {
         if let Some(codes) = refused_codes(&warnings, false) {
             return Err(Failure::RefusedSettings { codes });
         }
-        telemetry::start(config.log.format);
+        let _last_lines = telemetry::start(config.log.format);
         let gateway = Gateway::start(Options {
             source: Source::File(file, environment),
             clock: Clock::System,
             access_log: None,
         })?;
+        tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
+            listen = ?gateway.addresses(),
+            admin = ?gateway.admin_address(),
+            "serving"
+        );
         Ok(Exit::of_gateway(gateway.run()))
     }
 }

@@ -97,7 +97,7 @@ impl Dev {
             .into(),
         );
         let config = config::parse(&text, Path::new(NAME), state.path(), &environment)?;
-        telemetry::start(config.log.format);
+        let _last_lines = telemetry::start(config.log.format);
         let certificate = make_files(config.clone())?;
         let token = token(&config)?;
         let gateway = Gateway::start(Options {
