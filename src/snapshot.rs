@@ -232,6 +232,7 @@ fn compile_route(route: &config::Route, config: &Config, metrics: &Metrics) -> R
         },
         claim_headers: ClaimHeaders(route.claim_headers.clone()),
         forward_token: route.forward_token,
+        outlive_token: route.outlive_token,
         strip_prefix: route.strip_prefix,
         path_allow: route.path_allow,
         preflight: route.preflight,

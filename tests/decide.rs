@@ -52,6 +52,7 @@ methods = ["PUT"]
 upstream = "orders"
 preflight = "forward"
 forward_token = true
+outlive_token = true
 "#;
 
 fn fixture() -> Fixture {
@@ -276,8 +277,13 @@ fn a_token_larger_than_the_limit_is_never_looked_at() {
 #[test]
 fn an_admission_ends_with_its_token_and_the_leeway() {
     let fixture = fixture();
-    let mut head = head(get("/orders").header("authorization", bearer(&fixture, &json!({}))));
-    let admission = fixture.decide(&mut head).expect("admitted");
+    let bearer = bearer(&fixture, &json!({}));
+    let mut with_end = head(get("/orders").header("authorization", &bearer));
+    let admission = fixture.decide(&mut with_end).expect("admitted");
     let exp = claims()["exp"].as_i64().expect("a number");
     assert_eq!(admission.expires().expect("a token").seconds(), exp + 30);
+    let request = get("/browser").method("PUT");
+    let mut without = head(request.header("authorization", &bearer));
+    let admission = fixture.decide(&mut without).expect("admitted");
+    assert_eq!(admission.expires(), None);
 }

@@ -69,6 +69,7 @@ fn route(
         any_scope: scopes(reader, "any_scope"),
         claims: rules(reader),
         forward_token: reader.boolean("forward_token", false),
+        outlive_token: reader.boolean("outlive_token", false),
         strip_prefix: reader.boolean("strip_prefix", false),
         path_allow: path_allow(reader),
         preflight: reader.choice("preflight", &preflights),
@@ -91,6 +92,7 @@ fn refuse_token_keys(reader: &Reader<'_>) {
         "claims",
         "claim_headers",
         "forward_token",
+        "outlive_token",
     ] {
         if reader.has(key) {
             reader.context.error_hint(

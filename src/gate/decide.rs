@@ -62,7 +62,8 @@ impl Admission {
         self.upgrade
     }
 
-    /// When the token that admitted it ends, leeway included: an upgraded connection ends then.
+    /// When the token that admitted it ends, leeway included: an upgraded connection ends then. `None` without a token, and
+    /// where the route lets connections outlive it.
     #[must_use]
     pub fn expires(&self) -> Option<UnixTime> {
         self.expires
@@ -139,7 +140,10 @@ pub fn decide(
     }
     tell_of_client(parts, client, peer.address.ip());
     Ok(Admission {
-        expires: token.as_ref().and_then(usable_until),
+        expires: token
+            .as_ref()
+            .filter(|_| !route.outlive_token)
+            .and_then(usable_until),
         route,
         client,
         upgrade,

@@ -4,7 +4,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRANSFER_ENCODING, UPGRADE};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, TE, TRANSFER_ENCODING, UPGRADE,
+};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery};
 use http::{
@@ -15,6 +17,7 @@ use hyper::upgrade::OnUpgrade;
 use crate::config;
 use crate::gate::{Admission, Reason, Rejection};
 use crate::headers::{Upgrade, append_via, join_cookies, remove_response_hop_by_hop};
+use crate::net::Deadline;
 use crate::upstream::{SendError, Sent, Upstream};
 
 use super::body::{RequestBody, Upload, UploadLimits, UploadState};
@@ -72,7 +75,12 @@ pub(super) async fn forward(
     if sent.response.status() == StatusCode::SWITCHING_PROTOCOLS {
         return switch(worker, snapshot, &admission, client, sent);
     }
-    Ok(Answer::Response(downstream(sent, snapshot)))
+    let lasts = admission
+        .expires()
+        .filter(|_| is_event_stream(&sent.response))
+        .map(|expires| until(worker.shared.clock.now(), expires));
+    let end = lasts.map(|lasts| worker.deadlines.arm(Some(lasts)));
+    Ok(Answer::Response(downstream(sent, snapshot, end)))
 }
 
 async fn send(
@@ -254,11 +262,20 @@ fn is_replayable(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
-/// The upstream's answer, as the client may see it.
-fn downstream(sent: Sent, snapshot: &RequestSnapshot) -> Response<Payload> {
+/// Whether an answer is made of server-sent events: one that never ends by itself, as a WebSocket does not.
+fn is_event_stream<B>(answer: &Response<B>) -> bool {
+    const EVENT_STREAM: &[u8] = b"text/event-stream";
+    answer.headers().get(CONTENT_TYPE).is_some_and(|value| {
+        let essence = value.as_bytes().split(|byte| *byte == b';').next();
+        essence.is_some_and(|essence| essence.trim_ascii().eq_ignore_ascii_case(EVENT_STREAM))
+    })
+}
+
+/// The upstream's answer, as the client may see it, until `end` at the latest.
+fn downstream(sent: Sent, snapshot: &RequestSnapshot, end: Option<Deadline>) -> Response<Payload> {
     let (mut head, body) = sent.response.into_parts();
     clean_answer(&mut head, snapshot);
-    let payload = Payload::Upstream(Relay::new(body), Rc::clone(&snapshot.strip));
+    let payload = Payload::Upstream(Relay::new(body, end), Rc::clone(&snapshot.strip));
     Response::from_parts(head, payload)
 }
 

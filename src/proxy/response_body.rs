@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 
 use crate::headers::{StripSet, strip_trailers};
+use crate::net::Deadline;
 use crate::upstream::SentBody;
 
 use super::body::{BodyError, cleaned};
@@ -151,6 +152,7 @@ impl Drop for ResponseBody {
 pub(super) struct Relay<U> {
     body: U,
     ended: bool,
+    end: Option<Deadline>,
 }
 
 impl<U> Relay<U>
@@ -158,14 +160,26 @@ where
     U: Body<Data = Bytes> + Unpin,
     U::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    pub(super) fn new(body: U) -> Self {
-        Self { body, ended: false }
+    /// `end` is when it is over, whatever the upstream has to say: for streams of events alone, of which every beginning
+    /// is a whole one.
+    pub(super) fn new(body: U, end: Option<Deadline>) -> Self {
+        Self {
+            body,
+            ended: false,
+            end,
+        }
     }
 
     fn poll_frame(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(end) = &mut self.end
+            && end.poll_expired(cx).is_ready()
+        {
+            self.ended = true;
+            return Poll::Ready(None);
+        }
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
         self.ended = match &frame {
             None => true,

@@ -79,6 +79,7 @@ pub(crate) fn route(name: &str) -> Route {
         any_scope: vec![],
         claims: vec![],
         forward_token: false,
+        outlive_token: false,
         strip_prefix: false,
         path_allow: PathAllow::default(),
         preflight: Preflight::Deny,

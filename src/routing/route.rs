@@ -28,6 +28,8 @@ pub struct Route {
     pub claim_headers: ClaimHeaders,
     /// Whether `Authorization` goes upstream.
     pub forward_token: bool,
+    /// Whether a WebSocket or event stream may go on when the token that admitted it has ended.
+    pub outlive_token: bool,
     /// Whether the matched prefix is taken off.
     pub strip_prefix: bool,
     /// What its paths may hold.

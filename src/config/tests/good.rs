@@ -56,7 +56,7 @@ fn what_is_left_out_has_its_default() {
         (AuthMode::Required, Preflight::Deny)
     );
     assert_eq!((&route.issuers[..], route.upstream), (&[0][..], 0));
-    assert!(!route.forward_token && !route.strip_prefix);
+    assert!(!route.forward_token && !route.outlive_token && !route.strip_prefix);
     assert_eq!(route.body_bytes, None);
 }
 
@@ -151,7 +151,7 @@ fn every_key_of_upstreams_and_routes_arrives() {
     );
     assert_eq!(route.claims[0].test, Test::Contains(json!("ops")));
     assert_eq!(route.claims[1].test, Test::Equals(json!([1, 2.5, true])));
-    assert!(route.forward_token && route.strip_prefix);
+    assert!(route.forward_token && route.outlive_token && route.strip_prefix);
     assert!(route.path_allow.encoded_slash && route.path_allow.double_slash);
     assert_eq!(
         (route.preflight, route.body_bytes),
@@ -340,6 +340,7 @@ scopes = ["orders:read"]
 any_scope = ["a", "b"]
 claims = { "realm_access.roles" = { contains = "ops" }, tenant = { equals = [1, 2.5, true] } }
 forward_token = true
+outlive_token = true
 strip_prefix = true
 path_allow = ["encoded_slash", "double_slash"]
 preflight = "forward"
