@@ -41,7 +41,7 @@ impl Run {
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
             listen = ?gateway.addresses(),
-            admin = ?gateway.admin_address(),
+            admin = gateway.admin_address().map(tracing::field::display),
             "serving"
         );
         Ok(Exit::of_gateway(gateway.run()))

@@ -5,6 +5,7 @@ mod draining;
 mod forwarding;
 mod harness;
 mod http2;
+mod process;
 mod raw_http;
 mod refusals;
 mod reloading;

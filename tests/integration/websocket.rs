@@ -14,7 +14,7 @@ fn gateway(upstream: &Upstream) -> TestGateway {
         .start()
 }
 
-fn handshake(path: &str) -> Request {
+pub(crate) fn handshake(path: &str) -> Request {
     Request::get(path)
         .field("Connection", "keep-alive, Upgrade")
         .field("Upgrade", "websocket")

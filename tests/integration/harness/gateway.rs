@@ -17,6 +17,7 @@ use portcullis::reload::{ReloadReport, Source};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::process::{Launch, Process};
 use super::tokens::{AUDIENCE, ISSUER, NOW, jwk_set};
 use super::{Connection, Reply, Request, Upstream};
 
@@ -127,6 +128,15 @@ impl GatewayBuilder {
         std::fs::write(&key_file, &self.keys).expect("written");
         let text = self.text(&key_file);
         TestGateway::start(&text, directory, self.tls)
+    }
+
+    /// Starts the gateway as a process of its own, on the clock of the system.
+    pub(crate) fn start_process(self, launch: Launch) -> Process {
+        let directory = tempfile::tempdir().expect("a directory");
+        let key_file = directory.path().join("jwks.json");
+        std::fs::write(&key_file, &self.keys).expect("written");
+        let text = self.text(&key_file);
+        Process::start(&text, directory, launch)
     }
 
     fn text(&self, key_file: &Path) -> String {

@@ -1,5 +1,6 @@
 //! An HTTP/2 client over TLS.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,21 +17,24 @@ use super::{Reply, Request, TestGateway};
 
 /// Sends a request on a connection of its own. Field names are sent in lower case: HTTP/2 has no other.
 pub(crate) fn send(gateway: &TestGateway, request: &Request) -> Reply {
+    send_to(gateway.address(), request)
+}
+
+/// The same, to any gateway.
+pub(crate) fn send_to(address: SocketAddr, request: &Request) -> Reply {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .expect("a runtime");
     runtime.block_on(async {
-        let exchange = exchange(gateway, request);
+        let exchange = exchange(address, request);
         let reply = tokio::time::timeout(Duration::from_secs(20), exchange).await;
         reply.expect("an answer in time").checked()
     })
 }
 
-async fn exchange(gateway: &TestGateway, request: &Request) -> Reply {
-    let tcp = TcpStream::connect(gateway.address())
-        .await
-        .expect("a connection");
+async fn exchange(address: SocketAddr, request: &Request) -> Reply {
+    let tcp = TcpStream::connect(address).await.expect("a connection");
     let connector = TlsConnector::from(Arc::new(tls_config(b"h2")));
     let name = ServerName::try_from("localhost").expect("a name");
     let tls = connector.connect(name, tcp).await.expect("a handshake");
