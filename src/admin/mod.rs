@@ -6,6 +6,7 @@ mod access;
 mod problem;
 mod routes;
 mod serve;
+mod spare;
 mod status;
 
 pub use routes::AdminState;

@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::routes::{AdminState, respond};
+use super::spare::Spare;
 
 /// Connections at once: a handful of probes, scrapers and operators. More wait in the system's queue.
 const CONNECTIONS: usize = 64;
@@ -61,6 +62,8 @@ async fn serve_within(timeouts: Timeouts, listener: std::net::TcpListener, state
         }
     };
     let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let spare = Arc::new(Spare::default());
+    spare.keep();
     // Dropped with this future, and every connection with it.
     let mut connections = JoinSet::new();
     loop {
@@ -70,12 +73,16 @@ async fn serve_within(timeouts: Timeouts, listener: std::net::TcpListener, state
         };
         match listener.accept().await {
             Ok((stream, _)) => {
-                let state = Arc::clone(&state);
+                let (state, spare) = (Arc::clone(&state), Arc::clone(&spare));
                 connections.spawn(async move {
                     connection(timeouts, stream, state).await;
+                    // At once, before a client takes the descriptor that is free now.
+                    spare.keep();
                     drop(place);
                 });
             }
+            // Clients have taken all descriptors: this is when an operator wants to look.
+            Err(_) if spare.give() => {}
             Err(error) => {
                 tracing::warn!(%error, "the admin listener cannot accept");
                 sleep(ACCEPT_PAUSE).await;

@@ -128,6 +128,15 @@ fn without_a_free_descriptor_nothing_spins_and_all_comes_back() {
     let many: Vec<Connection> = (0..120).map(|_| gateway.connect()).collect();
     let complaints = |text: &str| text.matches("cannot accept").count();
     wait_until("files run out", || complaints(&gateway.errors()) >= 5);
+    for path in [
+        "/livez", "/readyz", "/metrics", "/status", "/livez", "/livez",
+    ] {
+        assert_eq!(
+            gateway.admin(path).status,
+            200,
+            "the operator is let in: {path}"
+        );
+    }
     let count = complaints(&gateway.errors());
     // One each 100 ms.
     let most = began.elapsed().as_millis() / 100 + 1;
