@@ -1,0 +1,9 @@
+//! The built binary as an operator meets it: what is typed, what it prints, which code it ends with, which signals it
+//! takes.
+
+mod checking;
+mod commands;
+mod developing;
+mod process;
+mod running;
+mod tokens;
