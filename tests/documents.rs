@@ -1,9 +1,10 @@
-//! The configuration, gateway.toml and docs/configuration.md name the same keys and defaults.
+//! gateway.toml, the documentation and the code name the same keys, defaults, warnings and reasons.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use portcullis::config::{self, Environment, Key, WARNING_CODES};
+use portcullis::gate::Reason;
 
 /// How each table is headed in the documentation. A table without heading cannot be documented.
 const HEADINGS: &[(&str, &str)] = &[
@@ -225,4 +226,89 @@ fn the_documentation_lists_every_warning() {
         .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
         .collect();
     assert_eq!(listed, WARNING_CODES);
+}
+
+/// The code spans of a text.
+fn code_spans(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+/// Every reason with its status, as the code has them.
+fn reasons() -> BTreeSet<(String, u16)> {
+    let reason = |reason: &Reason| (reason.name().to_owned(), reason.status().as_u16());
+    Reason::ALL.iter().map(reason).collect()
+}
+
+#[test]
+fn the_documentation_lists_every_reason_with_its_status() {
+    let docs = read("docs/reasons.md");
+    let rows = docs.lines().filter(|line| line.starts_with("| `"));
+    let mut listed = BTreeSet::new();
+    for row in rows {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        assert_eq!(cells.len(), 4, "{row}");
+        let name = cells[0].trim_matches('`').to_owned();
+        let status = cells[1].parse().expect("a status");
+        assert!(listed.insert((name, status)), "twice: {row}");
+        assert!(!cells[2].is_empty() && !cells[3].is_empty(), "{row}");
+    }
+    assert_eq!(listed, reasons());
+}
+
+#[test]
+fn the_readme_lists_every_reason_below_its_status() {
+    let readme = read("README.md");
+    let (_, part) = readme
+        .split_once("\n## Why a request is refused\n")
+        .expect("a part on reasons");
+    let part = part.split("\n## ").next().unwrap_or_default();
+    let mut listed = BTreeSet::new();
+    for row in part.lines().filter(|line| line.starts_with("| ")) {
+        let (statuses, names) = row[2..].split_once(" | ").expect("two cells");
+        let statuses: Vec<u16> = statuses
+            .split(", ")
+            .filter_map(|status| status.parse().ok())
+            .collect();
+        for name in code_spans(names) {
+            let reason = Reason::ALL.iter().find(|reason| reason.name() == name);
+            let reason = reason.unwrap_or_else(|| panic!("no reason {name}"));
+            let status = reason.status().as_u16();
+            assert!(statuses.contains(&status), "{name} is {status}");
+            assert!(listed.insert((name.to_owned(), status)), "{name} twice");
+        }
+    }
+    assert_eq!(listed, reasons());
+}
+
+#[test]
+fn every_page_is_there_and_every_link_leads_to_a_file() {
+    for name in [
+        "architecture",
+        "life-of-a-request",
+        "configuration",
+        "reasons",
+        "metrics",
+        "threat-model",
+        "benchmarks",
+    ] {
+        assert!(
+            read("README.md").contains(&format!("docs/{name}.md")),
+            "{name}"
+        );
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let pages = std::fs::read_dir(root.join("docs")).expect("docs");
+    let mut pages: Vec<_> = pages.map(|page| page.expect("a page").path()).collect();
+    pages.extend(["README.md", "CHANGELOG.md", "certs/README.md"].map(|name| root.join(name)));
+    for page in pages {
+        let text = std::fs::read_to_string(&page).expect("text");
+        for link in text.split("](").skip(1) {
+            let target = link.split([')', '#']).next().unwrap_or_default();
+            if target.is_empty() || target.contains("://") {
+                continue;
+            }
+            let file = page.parent().expect("a directory").join(target);
+            assert!(file.exists(), "{}: {target}", page.display());
+        }
+    }
 }

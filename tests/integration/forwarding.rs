@@ -447,3 +447,23 @@ fn a_body_reaches_the_upstream_while_it_is_being_sent() {
     connection.send(b"0\r\n\r\n");
     assert_eq!(connection.reply("POST").expect("an answer").text(), "first");
 }
+
+#[test]
+fn options_for_the_whole_server_have_no_route() {
+    let upstream = Upstream::start();
+    let gateway = GatewayBuilder::new(&upstream)
+        .route("/", "auth = \"none\"\npreflight = \"forward\"")
+        .start();
+    let preflight = Request::new("OPTIONS", "*")
+        .field("Origin", "https://app.test")
+        .field("Access-Control-Request-Method", "GET");
+    for request in [Request::new("OPTIONS", "*"), preflight] {
+        assert_eq!(gateway.send(&request).reason(), "no_route");
+    }
+    assert!(upstream.requests().is_empty());
+    let reply = gateway.send(&Request::new("OPTIONS", "/x"));
+    assert_eq!(
+        (reply.status, upstream.only().method()),
+        (200, "OPTIONS".to_owned())
+    );
+}

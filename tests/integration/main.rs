@@ -1,14 +1,17 @@
 //! The gateway as clients and upstreams see it: real sockets on port 0, a clock that stands still, and a client that
 //! looks at every answer for what may not be in it.
 
+mod claim_headers;
 mod draining;
 mod forwarding;
 mod harness;
 mod http2;
+mod issuers;
 mod process;
 mod raw_http;
 mod refusals;
 mod reloading;
+mod serving;
 mod spoofing;
 mod streaming;
 mod upstream_faults;

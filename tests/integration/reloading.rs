@@ -80,3 +80,10 @@ fn no_request_fails_because_of_a_reload() {
         done.store(true, Ordering::Relaxed);
     });
 }
+
+/// What `/status` says.
+pub(crate) fn status(gateway: &TestGateway) -> serde_json::Value {
+    let address = gateway.admin_address().expect("an admin listener");
+    let request = Request::get("/status").field("Host", address.to_string());
+    Connection::open(address).request(&request).json()
+}

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
-use rustls::{ClientConnection, StreamOwned};
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 use super::check::check;
 use super::tls::tls_config;
@@ -40,15 +40,31 @@ impl Connection {
 
     /// Over TLS, with HTTP/1.1 agreed by ALPN. Any certificate will do.
     pub(crate) fn open_tls(address: SocketAddr) -> Self {
+        Self::open_tls_as(address, "localhost", &Arc::new(tls_config(b"http/1.1")))
+    }
+
+    /// Over TLS to a server of that name.
+    pub(crate) fn open_tls_as(
+        address: SocketAddr,
+        name: &'static str,
+        config: &Arc<ClientConfig>,
+    ) -> Self {
         let mut connection = Self::open(address);
         let Stream::Tcp(tcp) = connection.stream else {
             unreachable!("just opened");
         };
-        let name = ServerName::try_from("localhost").expect("a name");
-        let session = ClientConnection::new(Arc::new(tls_config(b"http/1.1")), name);
-        let session = session.expect("a session");
+        let name = ServerName::try_from(name).expect("a name");
+        let session = ClientConnection::new(Arc::clone(config), name).expect("a session");
         connection.stream = Stream::Tls(Box::new(StreamOwned::new(session, tcp)));
         connection
+    }
+
+    /// What was agreed with the gateway.
+    pub(crate) fn session(&self) -> &ClientConnection {
+        match &self.stream {
+            Stream::Tls(stream) => &stream.conn,
+            Stream::Tcp(_) => panic!("a plaintext connection"),
+        }
     }
 
     /// Sends bytes. That the gateway has closed meanwhile is for the answer to show.

@@ -219,6 +219,11 @@ impl TestGateway {
         self.address
     }
 
+    /// Where clients connect, in the order of `listen`.
+    pub(crate) fn addresses(&self) -> &[SocketAddr] {
+        self.gateway.addresses()
+    }
+
     /// Where the operator looks.
     pub(crate) fn admin_address(&self) -> Option<SocketAddr> {
         self.gateway.admin_address()

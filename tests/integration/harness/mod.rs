@@ -6,7 +6,7 @@ pub(crate) mod gateway;
 pub(crate) mod h2;
 mod message;
 pub(crate) mod process;
-mod tls;
+pub(crate) mod tls;
 pub(crate) mod tokens;
 pub(crate) mod upstream;
 

@@ -4,13 +4,21 @@ use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
+use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme, SupportedProtocolVersion};
 
 /// TLS for tests: one protocol, any certificate.
-pub(super) fn tls_config(alpn: &[u8]) -> ClientConfig {
+pub(crate) fn tls_config(alpn: &[u8]) -> ClientConfig {
+    tls_config_of(rustls::DEFAULT_VERSIONS, alpn)
+}
+
+/// TLS of these versions alone.
+pub(crate) fn tls_config_of(
+    versions: &[&'static SupportedProtocolVersion],
+    alpn: &[u8],
+) -> ClientConfig {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(versions)
         .expect("versions")
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
