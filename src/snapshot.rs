@@ -11,7 +11,7 @@ use crate::keys;
 use crate::metrics::{IssuerMetrics, Metrics};
 use crate::net::{self, CertificateError, ServerTls};
 use crate::routing::{Access, Route, RouteTable};
-use crate::upstream::Upstream;
+use crate::upstream::{Upstream, take_over_addresses};
 
 /// One generation of everything that a decision needs.
 pub struct Snapshot {
@@ -154,7 +154,13 @@ fn prepare_upstreams(
             continue;
         }
         match Upstream::new(upstream.clone(), metrics.upstream(&upstream.name)) {
-            Ok(made) => upstreams.push(made),
+            Ok(made) => {
+                let named = |old: &&Arc<Upstream>| old.config.name == upstream.name;
+                if let Some(old) = previous.and_then(|p| p.upstreams.iter().find(named)) {
+                    take_over_addresses(&made, old);
+                }
+                upstreams.push(made);
+            }
             Err(error) => errors.push(ConfigError {
                 place: upstream.place.clone(),
                 message: format!("CA of upstream {:?}: {error}", upstream.name),
@@ -249,4 +255,45 @@ fn strip_set(config: &Config) -> StripSet {
         .flat_map(|route| &route.claim_headers)
         .map(|header| header.name.as_str());
     StripSet::new(claim_headers.chain(config.strip.iter().map(String::as_str)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::Environment;
+    use crate::upstream::refresh_addresses;
+
+    fn built(settings: &str, previous: Option<&Snapshot>, fixtures: &Fixtures) -> Snapshot {
+        let text = format!(
+            "[[upstreams]]\nname = \"app\"\nurls = [\"http://localhost:9\"]\n{settings}\n\
+             [[routes]]\nname = \"all\"\npath = \"/\"\nupstream = \"app\"\nauth = \"none\"\n"
+        );
+        let environment = Environment::default();
+        let config = config::parse(&text, Path::new("test.toml"), Path::new("/"), &environment);
+        Snapshot::build(config.unwrap(), previous, fixtures).unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_upstream_stays_while_its_settings_do_and_its_addresses_in_any_case() {
+        let fixtures = Fixtures {
+            metrics: Metrics::new(1, &[]),
+            tickets: rustls::crypto::aws_lc_rs::Ticketer::new().unwrap(),
+            clock: Clock::System,
+        };
+        let first = built("", None, &fixtures);
+        refresh_addresses(&first.upstreams[0]).await;
+        let sockets = |snapshot: &Snapshot| -> Vec<String> {
+            let addresses = snapshot.upstreams[0].addresses().into_iter();
+            addresses.map(|address| address.0).collect()
+        };
+        let known = sockets(&first);
+        assert!(!known.is_empty());
+        let same = built("", Some(&first), &fixtures);
+        assert!(Arc::ptr_eq(&first.upstreams[0], &same.upstreams[0]));
+        let changed = built("max_idle = 3", Some(&same), &fixtures);
+        assert!(!Arc::ptr_eq(&same.upstreams[0], &changed.upstreams[0]));
+        assert_eq!(sockets(&changed), known);
+    }
 }

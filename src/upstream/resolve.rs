@@ -148,6 +148,25 @@ async fn found(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
     Ok(sockets)
 }
 
+/// Gives a new upstream the addresses that `previous` knows for the names of both: after a reload no request waits for a
+/// name, or fails because it does not resolve just now. They are looked up again all the same.
+///
+/// The addresses themselves are new ones: connections are kept by them, and were made with the old settings.
+pub fn take_over_addresses(upstream: &Upstream, previous: &Upstream) {
+    // Nobody else has a new upstream, so nobody holds its lock. The other's may be held for a whole look-up; what it
+    // published is enough.
+    let Ok(mut names) = upstream.names.try_lock() else {
+        return;
+    };
+    let known = previous.present.load();
+    for name in names.all.iter_mut().filter(|name| !name.literal) {
+        let same = known.iter().filter(|address| address.url == name.url);
+        name.sockets = same.map(|address| address.socket).collect();
+    }
+    let addresses = names.addresses(&[], Instant::now());
+    upstream.present.store(Arc::new(addresses));
+}
+
 /// Resolves the names of an upstream that are older than a few seconds. Answers when all that was due is done; a name
 /// that does not resolve keeps its old addresses.
 pub async fn refresh_addresses(upstream: &Arc<Upstream>) {
@@ -283,6 +302,30 @@ mod tests {
         refresh_addresses(&upstream).await;
         assert_eq!(upstream.present.load()[0].socket, old);
         assert!(upstream.names.lock().await.all[0].failing.is_some());
+    }
+
+    #[tokio::test]
+    async fn a_new_upstream_has_the_addresses_of_the_one_before() {
+        let old: SocketAddr = "127.0.0.8:80".parse().expect("an address");
+        let gone = url("does-not-exist.invalid", 80);
+        let previous = upstream_of(std::slice::from_ref(&gone), |_| {});
+        {
+            let mut names = previous.names.lock().await;
+            names.all[0].sockets = vec![old];
+            let addresses = names.addresses(&[], Instant::now());
+            previous.present.store(Arc::new(addresses));
+        }
+        let urls = [gone, url("other.invalid", 80), url("127.0.0.9", 1)];
+        let upstream = upstream_of(&urls, |_| {});
+        // Also while the old one is resolving.
+        let _resolving = previous.names.lock().await;
+        take_over_addresses(&upstream, &previous);
+        let present = upstream.present.load_full();
+        let sockets: Vec<String> = present.iter().map(|one| one.socket.to_string()).collect();
+        assert_eq!(sockets, ["127.0.0.8:80", "127.0.0.9:1"]);
+        // Connections are kept by the id of an address, and these were made with other settings.
+        assert_ne!(present[0].id, previous.present.load()[0].id);
+        assert!(upstream.names.lock().await.due(&upstream, Instant::now()));
     }
 
     #[test]
