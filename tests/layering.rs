@@ -76,6 +76,22 @@ fn no_file_is_longer_than_it_can_be_read() {
 }
 
 #[test]
+fn tests_of_their_own_stand_in_the_folder_of_what_they_test() {
+    let mut problems = String::new();
+    for (path, text) in sources() {
+        let elsewhere = path.to_string_lossy().ends_with("_tests.rs");
+        if elsewhere
+            || text
+                .lines()
+                .any(|line| line.trim_start().starts_with("#[path"))
+        {
+            let _ = writeln!(problems, "{}: name/tests.rs is the place", path.display());
+        }
+    }
+    assert!(problems.is_empty(), "\n{problems}");
+}
+
+#[test]
 fn the_table_is_the_one_of_the_crate_documentation() {
     let lib = std::fs::read_to_string(root().join("lib.rs")).unwrap();
     let mut documented: BTreeMap<u8, Vec<String>> = BTreeMap::new();
@@ -272,8 +288,7 @@ fn imports_upwards(path: &Path, text: &str) -> Vec<String> {
     problems
 }
 
-/// `gate/decide.rs` is `[gate, decide]`, `gate/mod.rs` is `[gate]`, `lib.rs` is `[]`; `gate/decide_tests.rs` holds the
-/// module `tests` of `decide`.
+/// `gate/decide.rs` is `[gate, decide]`, `gate/mod.rs` is `[gate]`, `lib.rs` is `[]`.
 fn module_path(path: &Path) -> Vec<String> {
     let mut modules: Vec<String> = path
         .with_extension("")
@@ -282,11 +297,6 @@ fn module_path(path: &Path) -> Vec<String> {
         .collect();
     if matches!(modules.last().map(String::as_str), Some("mod" | "lib")) {
         modules.pop();
-    }
-    if let Some(tested) = modules.last().and_then(|last| last.strip_suffix("_tests")) {
-        let tested = tested.to_owned();
-        modules.pop();
-        modules.extend([tested, "tests".to_owned()]);
     }
     modules
 }

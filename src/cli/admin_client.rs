@@ -301,5 +301,4 @@ impl AdminClient {
 }
 
 #[cfg(test)]
-#[path = "admin_client_tests.rs"]
 mod tests;

@@ -159,5 +159,4 @@ const PROTECTED: [&str; 5] = [
 ];
 
 #[cfg(test)]
-#[path = "connection_tests.rs"]
 mod tests;

@@ -229,5 +229,4 @@ const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 #[cfg(test)]
-#[path = "forwarded_tests.rs"]
 mod tests;

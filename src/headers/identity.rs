@@ -193,5 +193,4 @@ fn encode_text(text: &str, special: u8) -> String {
 const HEX: &[u8; 16] = b"0123456789ABCDEF";
 
 #[cfg(test)]
-#[path = "identity_tests.rs"]
 mod tests;

@@ -328,5 +328,4 @@ const LOOKALIKES: &[(&[u8], u8)] = &[
 ];
 
 #[cfg(test)]
-#[path = "path_tests.rs"]
 mod tests;

@@ -190,5 +190,4 @@ fn default_port(uri: &Uri) -> Option<u16> {
 }
 
 #[cfg(test)]
-#[path = "target_tests.rs"]
 mod tests;

@@ -161,5 +161,4 @@ fn start(
 }
 
 #[cfg(test)]
-#[path = "access_log_tests.rs"]
 mod tests;

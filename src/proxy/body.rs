@@ -287,5 +287,4 @@ pub(super) fn cleaned(
 }
 
 #[cfg(test)]
-#[path = "body_tests.rs"]
 mod tests;

@@ -358,5 +358,4 @@ fn failure(error: &SendError, upload: Option<UploadState>) -> Rejection {
 }
 
 #[cfg(test)]
-#[path = "forward_tests.rs"]
 mod tests;

@@ -208,5 +208,4 @@ pub(super) fn escape(text: &str, out: &mut Vec<u8>) {
 }
 
 #[cfg(test)]
-#[path = "line_tests.rs"]
 mod tests;

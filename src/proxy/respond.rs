@@ -173,5 +173,4 @@ fn allow(methods: &[Method]) -> HeaderValue {
 }
 
 #[cfg(test)]
-#[path = "respond_tests.rs"]
 mod tests;

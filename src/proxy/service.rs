@@ -171,8 +171,4 @@ fn close_after(response: &mut Response<ResponseBody>) {
 }
 
 #[cfg(test)]
-#[path = "service_http2_tests.rs"]
-mod http2_tests;
-#[cfg(test)]
-#[path = "service_tests.rs"]
 mod tests;

@@ -208,5 +208,4 @@ impl<C: AsyncWrite + Unpin> AsyncWrite for Metered<C> {
 }
 
 #[cfg(test)]
-#[path = "upgrade_tests.rs"]
 mod tests;

@@ -132,5 +132,4 @@ fn integer(number: &Number) -> Option<i128> {
 }
 
 #[cfg(test)]
-#[path = "access_tests.rs"]
 mod tests;

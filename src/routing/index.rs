@@ -337,5 +337,4 @@ fn segments(path: &str) -> impl Iterator<Item = &str> {
 const SEVERAL: usize = usize::MAX;
 
 #[cfg(test)]
-#[path = "index_tests.rs"]
 mod tests;

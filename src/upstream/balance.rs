@@ -204,7 +204,7 @@ impl Random {
 mod tests {
     use std::time::Duration;
 
-    use super::super::test_servers::upstream_at;
+    use super::super::testing::upstream_at;
     use super::*;
 
     fn addresses(count: u16) -> Vec<std::net::SocketAddr> {

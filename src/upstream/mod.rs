@@ -12,7 +12,7 @@ mod resolve;
 mod sent;
 
 #[cfg(test)]
-mod test_servers;
+mod testing;
 #[cfg(test)]
 mod tests;
 

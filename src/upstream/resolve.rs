@@ -229,7 +229,7 @@ const LOOK_UP: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {
-    use super::super::test_servers::{upstream_at, upstream_of};
+    use super::super::testing::{upstream_at, upstream_of};
     use super::*;
 
     fn url(host: &str, port: u16) -> UpstreamUrl {

@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 
 use crate::config::UpstreamUrl;
 
-use super::test_servers::{
+use super::testing::{
     on_a_worker, polite, server, settle, text_of, upstream_at, upstream_of, urls_of,
 };
 use super::{SendError, refresh_addresses};

@@ -224,5 +224,4 @@ pub(in crate::cli) fn random_jti() -> Result<String, Failure> {
 }
 
 #[cfg(test)]
-#[path = "mint_tests.rs"]
 mod tests;

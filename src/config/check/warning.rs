@@ -113,5 +113,4 @@ impl Findings<'_> {
 }
 
 #[cfg(test)]
-#[path = "tests.rs"]
 mod tests;

@@ -4,7 +4,7 @@ use http::Method;
 use http_body_util::BodyExt;
 
 use super::super::SendError;
-use super::super::test_servers::{on_a_worker, server, settle, upstream_at};
+use super::super::testing::{on_a_worker, server, settle, upstream_at};
 
 #[test]
 fn an_answer_that_is_not_http_is_broken() {

@@ -3,7 +3,7 @@
 use http::Method;
 
 use super::super::SendError;
-use super::super::test_servers::{Server, on_a_worker, server, settle, text_of, upstream_at};
+use super::super::testing::{Server, on_a_worker, server, settle, text_of, upstream_at};
 
 #[test]
 fn a_connection_that_was_closed_while_idle_costs_no_request() {

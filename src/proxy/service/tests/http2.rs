@@ -1,3 +1,5 @@
+//! The same rules over HTTP/2.
+
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response};
 use http_body_util::{BodyExt as _, Empty, Full, StreamBody};

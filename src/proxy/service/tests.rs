@@ -1,10 +1,12 @@
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::caught;
 use crate::proxy::testing::{Gateway, HEAD, OK, Upstream, field, on_worker, read_until, token};
+
+mod going_away;
+mod http2;
 
 #[test]
 fn a_request_reaches_the_upstream_byte_for_byte() {
@@ -356,29 +358,6 @@ fn an_upstream_may_refuse_a_websocket() {
 }
 
 #[test]
-fn a_client_that_goes_away_is_recorded_once() {
-    on_worker(async {
-        let upstream = Upstream::start("never", "").await;
-        let gateway = Gateway::start(upstream.address, "").await;
-        let mut client = gateway.connect().await;
-        client
-            .write_all(b"GET /public HTTP/1.1\r\nHost: h\r\n\r\n")
-            .await
-            .unwrap();
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        drop(client);
-        let line = gateway.log_line().await;
-        assert_eq!(line["status"], 499);
-        assert_eq!(line["detail"], "the client went away");
-        // The next line is that of the next request.
-        gateway
-            .bytes("GET /private HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
-            .await;
-        assert_eq!(gateway.log_line().await["status"], 401);
-    });
-}
-
-#[test]
 fn the_answer_to_head_has_a_length_and_no_body() {
     on_worker(async {
         let upstream =
@@ -469,31 +448,5 @@ fn a_panic_is_a_refusal_of_one_request() {
         });
         let rejection = refused.await.unwrap_err();
         assert_eq!(rejection.reason, crate::gate::Reason::Internal);
-    });
-}
-
-#[test]
-fn a_client_that_goes_away_in_the_middle_of_the_answer_is_recorded_too() {
-    on_worker(async {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let gateway = Gateway::start(listener.local_addr().unwrap(), "").await;
-        let mut client = gateway.connect().await;
-        client
-            .write_all(b"GET /public HTTP/1.1\r\nHost: h\r\n\r\n")
-            .await
-            .unwrap();
-        let (mut upstream, _) = listener.accept().await.unwrap();
-        read_until(&mut upstream, HEAD).await;
-        let half = b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf";
-        upstream.write_all(half).await.unwrap();
-        assert!(read_until(&mut client, "half").await.ends_with("half"));
-        drop(client);
-        let line = gateway.log_line().await;
-        assert_eq!(
-            (&line["status"], &line["bytes_out"]),
-            (&499.into(), &4.into())
-        );
-        // Nobody waits for the rest, so the upstream's connection is closed.
-        assert_eq!(read_until(&mut upstream, "x").await, "");
     });
 }
