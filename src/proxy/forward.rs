@@ -4,9 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::header::{
-    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, TE, TRANSFER_ENCODING, UPGRADE,
-};
+use http::header::{CONNECTION, CONTENT_TYPE, EXPECT, HOST, TE, UPGRADE};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery};
 use http::{
@@ -21,6 +19,7 @@ use crate::net::Deadline;
 use crate::upstream::{SendError, Sent, Upstream};
 
 use super::body::{RequestBody, Upload, UploadLimits, UploadState};
+use super::framing::{Framing, check_answer, set_framing};
 use super::record::Record;
 use super::request_id::X_REQUEST_ID;
 use super::response_body::{Payload, Relay};
@@ -80,7 +79,7 @@ pub(super) async fn forward(
         .filter(|_| is_event_stream(&sent.response))
         .map(|expires| until(worker.shared.clock.now(), expires));
     let end = lasts.map(|lasts| worker.deadlines.arm(Some(lasts)));
-    Ok(Answer::Response(downstream(sent, snapshot, end)))
+    downstream(sent, snapshot, end).map(Answer::Response)
 }
 
 async fn send(
@@ -182,51 +181,6 @@ fn set_target(uri: &mut Uri, stripped: Option<&PathAndQuery>) {
     *uri = Uri::from(target.unwrap_or_else(|| PathAndQuery::from_static("/")));
 }
 
-/// How a request's body is framed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Framing {
-    /// There is none.
-    NoBody,
-    /// By a length, which the client told in `Content-Length`.
-    Length,
-    /// In chunks, or by the frames of HTTP/2.
-    Chunks,
-}
-
-impl Framing {
-    fn of(upload: Option<&Upload>) -> Self {
-        match upload.map(Upload::length) {
-            None => Self::NoBody,
-            Some(Some(_)) => Self::Length,
-            Some(None) => Self::Chunks,
-        }
-    }
-}
-
-/// Framing for HTTP/1.1: a length stays a length, and what has none is chunked, whatever the method.
-///
-/// hyper would drop the unframed body of a GET, and a length without a body would make the upstream read the next
-/// request as that body.
-fn set_framing(headers: &mut HeaderMap, framing: Framing) -> Result<(), Rejection> {
-    match framing {
-        Framing::NoBody => {
-            let zero = |value: &HeaderValue| value.as_bytes().iter().all(|byte| *byte == b'0');
-            if !headers.get_all(CONTENT_LENGTH).iter().all(zero) {
-                return Err(Rejection::fault(
-                    Reason::MalformedField,
-                    "Content-Length without a body",
-                ));
-            }
-        }
-        Framing::Length => {}
-        Framing::Chunks => {
-            headers.remove(CONTENT_LENGTH);
-            headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-        }
-    }
-    Ok(())
-}
-
 /// The fields of this hop: an upgrade that we forward, and the option that RFC 9110 §10.1.4 wants beside `TE`.
 fn set_upgrade(
     headers: &mut HeaderMap,
@@ -272,11 +226,18 @@ fn is_event_stream<B>(answer: &Response<B>) -> bool {
 }
 
 /// The upstream's answer, as the client may see it, until `end` at the latest.
-fn downstream(sent: Sent, snapshot: &RequestSnapshot, end: Option<Deadline>) -> Response<Payload> {
+fn downstream(
+    sent: Sent,
+    snapshot: &RequestSnapshot,
+    end: Option<Deadline>,
+) -> Result<Response<Payload>, Rejection> {
     let (mut head, body) = sent.response.into_parts();
+    // Dropping the body closes the connection: who frames one answer so cannot be believed about the next.
+    check_answer(&mut head.headers)
+        .map_err(|what| Rejection::fault(Reason::UpstreamFailed, what))?;
     clean_answer(&mut head, snapshot);
     let payload = Payload::Upstream(Relay::new(body, end), Rc::clone(&snapshot.strip));
-    Response::from_parts(head, payload)
+    Ok(Response::from_parts(head, payload))
 }
 
 fn clean_answer(head: &mut http::response::Parts, snapshot: &RequestSnapshot) {

@@ -4,6 +4,7 @@ mod access_log;
 mod body;
 mod context;
 mod forward;
+mod framing;
 mod line;
 mod record;
 mod request_id;

@@ -83,6 +83,9 @@ fn an_answer_that_is_not_http_is_502() {
         "HTTP/1.1 abc\r\n\r\n",
         "HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
         "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+        "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: xchunked\r\n\r\n2\r\nab\r\n0\r\n\r\n",
         "HTTP/1.1 200",
         "",
     ] {
@@ -99,6 +102,23 @@ fn an_answer_that_is_not_http_is_502() {
             (reply.status, reply.reason().as_str()),
             (502, "upstream_failed"),
             "{bytes:?}"
+        );
+    }
+}
+
+#[test]
+fn a_length_that_stands_twice_reaches_the_client_once() {
+    for fields in [
+        "Content-Length: 2, 02",
+        "Content-Length: 2\r\nContent-Length: 2",
+    ] {
+        let text = format!("HTTP/1.1 200 OK\r\n{MARK}: 1\r\n{fields}\r\n\r\nab");
+        let upstream =
+            Upstream::scripted(move |_| vec![Step::Body, Step::Send(text.as_bytes().to_vec())]);
+        let reply = gateway(&upstream).send(&Request::get("/x"));
+        assert_eq!(
+            (reply.all("content-length"), reply.text().as_str()),
+            (vec!["2"], "ab")
         );
     }
 }

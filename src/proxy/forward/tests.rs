@@ -84,44 +84,6 @@ fn a_target_is_in_origin_form_with_the_clients_bytes() {
 }
 
 #[test]
-fn a_length_without_a_body_goes_nowhere() {
-    for (framing, lines, left) in [
-        (Framing::NoBody, &[][..], Some(&[][..])),
-        (
-            Framing::NoBody,
-            &[("content-length", "0")],
-            Some(&[("content-length", "0")]),
-        ),
-        (Framing::NoBody, &[("content-length", "5")], None),
-        (
-            Framing::Length,
-            &[("content-length", "5")],
-            Some(&[("content-length", "5")]),
-        ),
-        (
-            Framing::Chunks,
-            &[("content-length", "5")],
-            Some(&[("transfer-encoding", "chunked")]),
-        ),
-        (
-            Framing::Chunks,
-            &[],
-            Some(&[("transfer-encoding", "chunked")]),
-        ),
-    ] {
-        let mut headers = fields(lines);
-        let result = set_framing(&mut headers, framing);
-        match left {
-            Some(left) => {
-                result.unwrap();
-                assert_eq!(headers, fields(left));
-            }
-            None => assert_eq!(result.unwrap_err().reason, Reason::MalformedField),
-        }
-    }
-}
-
-#[test]
 fn this_hop_has_its_own_connection_options() {
     let websocket = Some(Upgrade::WebSocket);
     for (upgrade, lines, options) in [
