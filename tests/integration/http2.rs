@@ -89,3 +89,30 @@ fn http1_over_tls_is_served_too() {
     assert_eq!(reply.status, 200);
     assert_eq!(upstream.only().all("x-forwarded-proto"), ["https"]);
 }
+
+#[test]
+fn a_length_reaches_the_upstream_once_and_plain() {
+    let upstream = Upstream::start();
+    let gateway = gateway(&upstream);
+    let send = |body: Option<&str>, lengths: &[&str]| {
+        upstream.forget();
+        let mut request = Request::new("POST", "/api/echo");
+        request.body = body.map(|body| body.as_bytes().to_vec());
+        for length in lengths {
+            request = request.field("content-length", *length);
+        }
+        let status = h2::send(&gateway, &request.token(&alice())).status;
+        let requests = upstream.requests();
+        (
+            status,
+            requests.first().map(|one| one.all("content-length")),
+        )
+    };
+    let one = |length: &str| (200, Some(vec![length.to_owned()]));
+    assert_eq!(send(None, &["00"]), one("0"));
+    assert_eq!(send(None, &["0", "0"]), one("0"));
+    assert_eq!(send(Some("hello"), &["5", "5"]), one("5"));
+    assert_eq!(send(Some("hello"), &["05"]), one("5"));
+    // Some servers read no length as the end of the connection, others as nothing.
+    assert_eq!(send(None, &[""]), (400, None));
+}

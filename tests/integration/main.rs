@@ -8,6 +8,7 @@ mod harness;
 mod http2;
 mod issuers;
 mod process;
+mod raw_h2;
 mod raw_http;
 mod refusals;
 mod reloading;

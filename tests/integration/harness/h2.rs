@@ -11,6 +11,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use super::tls::tls_config;
 use super::{Reply, Request, TestGateway};
@@ -33,12 +34,18 @@ pub(crate) fn send_to(address: SocketAddr, request: &Request) -> Reply {
     })
 }
 
-async fn exchange(address: SocketAddr, request: &Request) -> Reply {
+/// A connection over which HTTP/2 was agreed on by ALPN, and nothing more.
+pub(crate) async fn connect(address: SocketAddr) -> TlsStream<TcpStream> {
     let tcp = TcpStream::connect(address).await.expect("a connection");
     let connector = TlsConnector::from(Arc::new(tls_config(b"h2")));
     let name = ServerName::try_from("localhost").expect("a name");
     let tls = connector.connect(name, tcp).await.expect("a handshake");
     assert_eq!(tls.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+    tls
+}
+
+async fn exchange(address: SocketAddr, request: &Request) -> Reply {
+    let tls = connect(address).await;
     let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(tls))
         .await
         .expect("HTTP/2");
