@@ -170,6 +170,8 @@ fn path(reader: &mut Reader<'_>) -> Box<str> {
         Ok(path) => path,
         Err((problem, hint)) => {
             let message = format!("`{}` {problem}", text.value.shown());
+            // It repeats the path, and what was filled in is shown nowhere.
+            let hint = hint.filter(|_| text.value.raw.is_none());
             reader.context.error_with(&text.origin, message, hint);
             "/".into()
         }

@@ -45,17 +45,7 @@ impl Source {
         let mut secrets = Vec::new();
         let mut start = 0;
         for line in text.split_inclusive('\n') {
-            let words = line.split(|c: char| !c.is_ascii_alphabetic() && c != '_');
-            let mut after = None;
-            for word in words.filter(|word| is_secret_name(word)) {
-                // `word` is a part of `line`, so the difference of their addresses is its offset.
-                let offset = word.as_ptr().addr() - line.as_ptr().addr() + word.len();
-                after = line[offset..].find('=').map(|equals| offset + equals + 1);
-                if after.is_some() {
-                    break;
-                }
-            }
-            if let Some(after) = after {
+            if let Some(after) = after_secret_name(line) {
                 secrets.push(start + after..start + line.trim_end().len().max(after));
             }
             start += line.len();
@@ -65,7 +55,7 @@ impl Source {
 
     fn masked(name: PathBuf, text: &str, secrets: &[Range<usize>]) -> Self {
         let mut bytes = text.as_bytes().to_vec();
-        for range in secrets {
+        for range in secrets.iter().chain(&credentials(text)) {
             for byte in &mut bytes[range.clone()] {
                 if !matches!(*byte, b'\n' | b'\r') {
                     *byte = b'*';
@@ -201,28 +191,83 @@ fn literal_secrets(table: &Table, text: &str, found: &mut Vec<Range<usize>>) {
         let Origin::File(start, end) = entry.node.origin else {
             continue;
         };
+        let is_secret = is_secret_name(&entry.name);
         match &entry.node.value {
+            // Whatever stands there instead of a string, too.
+            Value::Table(_) | Value::Array(_) if is_secret => found.push(start..end),
+            Value::Table(inner) if entry.name == KEYS => key_secrets(inner, text, found),
             Value::Table(inner) => literal_secrets(inner, text, found),
             Value::Array(nodes) => {
                 for node in nodes {
                     if let Value::Table(inner) = &node.value {
                         literal_secrets(inner, text, found);
+                    } else if entry.name == KEYS {
+                        found.push(start..end);
                     }
                 }
             }
-            _ if !is_secret_name(&entry.name) => {}
-            _ => {
-                let inner = text.get(start..end).unwrap_or_default();
-                let inner = inner.trim_matches(['"', '\'']);
-                let only_named =
-                    inner.starts_with("${") && inner.find('}') == Some(inner.len() - 1);
-                if !only_named || inner.contains(":-") {
-                    found.push(start..end);
-                }
-            }
+            _ if is_secret || entry.name == KEYS => found.extend(literal(start..end, text)),
+            _ => {}
         }
     }
 }
+
+/// Of the table `keys`, what stands under no name that it has may be a secret under a wrong one.
+fn key_secrets(keys: &Table, text: &str, found: &mut Vec<Range<usize>>) {
+    literal_secrets(keys, text, found);
+    for entry in &keys.entries {
+        if let (Value::Text(_), Origin::File(start, end)) = (&entry.node.value, &entry.node.origin)
+            && !KEY_SOURCES.contains(&&*entry.name)
+        {
+            found.extend(literal(*start..*end, text));
+        }
+    }
+}
+
+/// A value that is written down; `${file:..}` and `${VAR}` alone are none.
+fn literal(value: Range<usize>, text: &str) -> Option<Range<usize>> {
+    let inner = text.get(value.clone()).unwrap_or_default();
+    let inner = inner.trim_matches(['"', '\'']);
+    let only_named = inner.starts_with("${") && inner.find('}') == Some(inner.len() - 1);
+    (!only_named || inner.contains(":-")).then_some(value)
+}
+
+/// Where on a line that may be anything a secret may begin: behind the `=` that follows its name, or behind the name.
+fn after_secret_name(line: &str) -> Option<usize> {
+    let mut words = line.split(|c: char| !c.is_ascii_alphabetic() && c != '_');
+    let names_source = KEY_SOURCES.iter().any(|name| line.contains(name));
+    let word = words.find(|word| is_secret_name(word) || (*word == KEYS && !names_source))?;
+    // `word` is a part of `line`, so the difference of their addresses is its offset.
+    let end = word.as_ptr().addr() - line.as_ptr().addr() + word.len();
+    Some(line[end..].find('=').map_or(end, |equals| end + equals + 1))
+}
+
+/// User and password of every URL.
+fn credentials(text: &str) -> Vec<Range<usize>> {
+    let begins = text.match_indices("://").map(|(at, mark)| at + mark.len());
+    begins
+        .filter_map(|start| {
+            let rest = &text[start..];
+            let over = |c: char| c.is_whitespace() || matches!(c, '/' | '"' | '\'' | '?' | '#');
+            let authority = &rest[..rest.find(over).unwrap_or(rest.len())];
+            let end = authority.rfind('@')?;
+            Some(start..start + end)
+        })
+        .collect()
+}
+
+/// A URL as errors may show it.
+pub(super) fn without_credentials(url: &str) -> String {
+    let mut shown = url.to_owned();
+    for range in credentials(url) {
+        shown.replace_range(range, "***");
+    }
+    shown
+}
+
+/// The table of an issuer's keys, and what it may hold besides a secret.
+const KEYS: &str = "keys";
+const KEY_SOURCES: [&str; 3] = ["jwks_file", "pem_files", "generate"];
 
 /// Whether a key of that name holds a secret, or was meant to: a slip of the pen must not show it either.
 fn is_secret_name(name: &str) -> bool {
@@ -270,6 +315,20 @@ mod tests {
             ("token = \"${A:-b}\"", "token = *********"),
             ("token = \"a${A}\"", "token = *******"),
             ("token_bytes = \"1KiB\"", "token_bytes = \"1KiB\""),
+            ("token = [\"h\"]", "token = *****"),
+            ("token = { value = \"h\" }", "token = ***************"),
+            ("keys = \"h\"", "keys = ***"),
+            ("keys = [\"h\", 1]", "keys = ********"),
+            ("keys = { hmac = \"h\" }", "keys = { hmac = *** }"),
+            (
+                "keys = { jwks_file = \"h\" }",
+                "keys = { jwks_file = \"h\" }",
+            ),
+            (
+                "keys = { pem_files = [\"h\"] }",
+                "keys = { pem_files = [\"h\"] }",
+            ),
+            ("url = \"http://u:p@h/@\"", "url = \"http://***@h/@\""),
         ] {
             assert_eq!(source(text).text, shown);
         }
@@ -281,12 +340,19 @@ mod tests {
 
     #[test]
     fn secrets_are_masked_in_text_that_does_not_parse() {
-        let text = "ok = 1\nkeys = { secret = \"hunter2\nnext = 2\n";
-        let source = Source::unparsed("f".into(), text);
-        assert_eq!(
-            source.text,
-            "ok = 1\nkeys = { secret =*********\nnext = 2\n"
-        );
+        for (text, shown) in [
+            (
+                "ok = 1\nkeys = { secret = \"hunter2\nnext = 2\n",
+                "ok = 1\nkeys =********************\nnext = 2\n",
+            ),
+            ("token: \"hunter2\"\n", "token***********\n"),
+            ("token \"hunter2\"", "token**********"),
+            ("keys = hunter2", "keys =********"),
+            ("keys = { jwks_file: \"a\" }", "keys = { jwks_file: \"a\" }"),
+            ("urls: http://u:p@h", "urls: http://***@h"),
+        ] {
+            assert_eq!(Source::unparsed("f".into(), text).text, shown);
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::names::Names;
 use super::raw::Text;
 use super::reader::Reader;
 use super::routes::is_host_name;
+use super::source::without_credentials;
 use super::{Host, Place, Upstream, UpstreamUrl, defaults};
 
 /// All upstreams with a table of their own.
@@ -88,8 +89,8 @@ pub(super) fn url(context: &Context<'_>, text: &At<&Text>) -> Option<UpstreamUrl
     match parse_url(&text.value.value) {
         Ok(url) => Some(url),
         Err((problem, hint)) => {
-            let message = format!("`{}` {problem}", text.value.shown());
-            context.error_hint(&text.origin, message, hint);
+            let shown = without_credentials(text.value.shown());
+            context.error_hint(&text.origin, format!("`{shown}` {problem}"), hint);
             None
         }
     }

@@ -122,12 +122,18 @@ fn secrets_stay_out_of_errors_wherever_they_stand() {
         "[admin]\ntokn = \"hunter2\"".to_owned(),
         "[admin]\ntoken = \"hunter2".to_owned(),
         "[admin]\ntoken = \"hunter2${UNSET}\"".to_owned(),
+        "[admin]\ntoken: \"hunter2\"".to_owned(),
+        "[admin]\ntoken = [\"hunter2\"]".to_owned(),
+        "[[issuers]]\nkeys = \"hunter2\"".to_owned(),
+        "[[issuers]]\nkeys = { hmac = \"hunter2\" }".to_owned(),
+        "[[upstreams]]\nname = \"a\"\nurls = [\"http://u:hunter2@h\"]".to_owned(),
     ] {
         let shown = bad(&text);
         assert!(!shown.contains("hunter2"), "{shown}");
     }
     let filled = parse_with(
-        "[server]\nlisten = \"${A}\"\nrealm = \"${A}\\n\"\n[server.limits]\nidle_timeout = \"${A}\"",
+        "[server]\nlisten = \"${A}\"\nrealm = \"${A}\\n\"\n[server.limits]\nidle_timeout = \"${A}\"\n\
+         [[routes]]\npath = \"${A}\"\n[[routes]]\npath = \"/${A}/*\"",
         &[("A", "hunter2")],
     );
     let shown = filled.unwrap_err().to_string();
