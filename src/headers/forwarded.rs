@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 use ipnet::IpNet;
 
-use super::names::{is_forwarding, is_spelling, remove_where};
+use super::names::{is_forwarding, is_override, is_spelling, remove_where};
 
 /// The peers whose forwarding fields are believed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -71,11 +71,11 @@ pub fn client_of(
 }
 
 /// Replaces the forwarding fields. From an untrusted peer every spelling (`_`, `.`, space for `-`) of `Forwarded`,
-/// `X-Forwarded-*`, `X-Real-IP`, `X-Original-*`, `X-Rewrite-URL`, `X-HTTP-Method-Override` is removed first; from a
-/// trusted one `X-Forwarded-For` is appended to and `-Proto`, `-Host` kept. Then `X-Forwarded-For/Proto/Host` are set.
+/// `X-Forwarded-*`, `X-Real-IP`, `X-Original-*`, `X-Rewrite-URL` is removed first; from a trusted one `X-Forwarded-For` is appended to and `-Proto`, `-Host` kept. Then `X-Forwarded-For/Proto/Host` are set.
 ///
 /// Spellings without hyphens are removed from a trusted peer too: a proxy sets the fields by their names, so those are a
-/// client's. So are those of `X-Request-Id`, which is the caller's to set.
+/// client's. So are those of `X-Request-Id`, which is the caller's to set. `X-HTTP-Method-Override` and its like are always
+/// a client's: no proxy sets them, most let them through, and the route was found by the method itself.
 pub fn set_forwarded(
     headers: &mut HeaderMap,
     client: Client,
@@ -85,7 +85,9 @@ pub fn set_forwarded(
     let trusted = client.via_trusted_proxy;
     remove_where(headers, |name| {
         let other_request_id = is_spelling(name, "x-request-id") && !is_plain(name);
-        other_request_id || (is_forwarding(name) && !(trusted && is_plain(name)))
+        other_request_id
+            || is_override(name)
+            || (is_forwarding(name) && !(trusted && is_plain(name)))
     });
     if let Some(value) = forwarded_for(headers, trusted, peer.to_canonical()) {
         headers.insert(FORWARDED_FOR, value);

@@ -28,7 +28,8 @@ pub(super) fn begins_with(name: &str, folded: &str) -> bool {
             .all(|(byte, other)| fold(byte) == other)
 }
 
-/// `Forwarded`, `X-Forwarded-*`, `X-Real-IP`, `X-Original-*`, `X-Rewrite-URL`, `X-HTTP-Method-Override`, in any spelling.
+/// `Forwarded`, `X-Forwarded-*`, `X-Real-IP`, `X-Original-*`, `X-Rewrite-URL`, and what [`is_override`] finds, in any
+/// spelling.
 pub(super) fn is_forwarding(name: &str) -> bool {
     match name.as_bytes().first() {
         Some(b'f' | b'F') => is_spelling(name, "forwarded"),
@@ -37,9 +38,15 @@ pub(super) fn is_forwarding(name: &str) -> bool {
                 .iter()
                 .any(|prefix| begins_with(name, prefix))
                 || FORWARDING.iter().any(|known| is_spelling(name, known))
+                || is_override(name)
         }
         _ => false,
     }
+}
+
+/// The names by which servers let a client have another method than the one that was decided on.
+pub(super) fn is_override(name: &str) -> bool {
+    OVERRIDES.iter().any(|known| is_spelling(name, known))
 }
 
 /// Whether `name` is, in any spelling, a field that a connection, the framing, the routing, credentials, cookies or
@@ -82,7 +89,12 @@ const PLAIN: [bool; 256] = {
 
 /// `x-forwarded` without more is no known field, and not one to let through either.
 const FORWARDING_PREFIXES: [&str; 2] = ["x-forwarded", "x-original-"];
-const FORWARDING: [&str; 3] = ["x-real-ip", "x-rewrite-url", "x-http-method-override"];
+const FORWARDING: [&str; 2] = ["x-real-ip", "x-rewrite-url"];
+const OVERRIDES: [&str; 3] = [
+    "x-http-method-override",
+    "x-http-method",
+    "x-method-override",
+];
 
 const RESERVED: [&str; 21] = [
     // The connection (RFC 9110 §7.6.1).
@@ -145,6 +157,8 @@ mod tests {
             "x-rewrite-url",
             "x-http-method-override",
             "x_http_method_override",
+            "x-http-method",
+            "X-Method-Override",
         ] {
             assert!(is_forwarding(name), "{name}");
         }

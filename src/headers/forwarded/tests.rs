@@ -106,7 +106,7 @@ fn forwarded(lines: &[(&'static str, &'static str)], client: Client, peer: &str)
     lines
 }
 
-const SPOOFED: [(&str, &str); 14] = [
+const SPOOFED: [(&str, &str); 17] = [
     ("forwarded", "for=127.0.0.1"),
     ("x-forwarded-for", "203.0.113.7"),
     ("x-forwarded-for", "203.0.113.8"),
@@ -119,7 +119,10 @@ const SPOOFED: [(&str, &str); 14] = [
     ("x_real_ip", "127.0.0.1"),
     ("x-original-url", "/public"),
     ("x-rewrite-url", "/public"),
+    ("x-http-method-override", "OPTIONS"),
     ("x_http_method_override", "OPTIONS"),
+    ("x-http-method", "DELETE"),
+    ("x-method-override", "DELETE"),
     ("x_request_id", "evil"),
 ];
 
