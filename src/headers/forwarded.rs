@@ -71,7 +71,8 @@ pub fn client_of(
 }
 
 /// Replaces the forwarding fields. From an untrusted peer every spelling (`_`, `.`, space for `-`) of `Forwarded`,
-/// `X-Forwarded-*`, `X-Real-IP`, `X-Original-*`, `X-Rewrite-URL` is removed first; from a trusted one `X-Forwarded-For` is appended to and `-Proto`, `-Host` kept. Then `X-Forwarded-For/Proto/Host` are set.
+/// `X-Forwarded-*`, `X-Real-IP`, `X-Original-*`, `X-Rewrite-URL` is removed first; from a trusted one `X-Forwarded-For` is
+/// appended to and `-Proto`, `-Host` kept. Then `X-Forwarded-For/Proto/Host` are set.
 ///
 /// Spellings without hyphens are removed from a trusted peer too: a proxy sets the fields by their names, so those are a
 /// client's. So are those of `X-Request-Id`, which is the caller's to set. `X-HTTP-Method-Override` and its like are always
