@@ -1,8 +1,7 @@
 //! Forwarding an admitted request: its head as the upstream wants it, the answer's head as the client may see it.
 
+use std::mem;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::time::Instant;
 
 use http::header::{CONNECTION, CONTENT_TYPE, EXPECT, HOST, TE, UPGRADE};
 use http::request::Parts;
@@ -16,7 +15,7 @@ use crate::config;
 use crate::gate::{Admission, Reason, Rejection};
 use crate::headers::{Upgrade, append_via, join_cookies, remove_response_hop_by_hop};
 use crate::net::Deadline;
-use crate::upstream::{SendError, Sent, Upstream};
+use crate::upstream::{SendError, Sent};
 
 use super::body::{RequestBody, Upload, UploadLimits, UploadState};
 use super::framing::{Framing, check_answer, set_framing};
@@ -42,35 +41,36 @@ pub(super) async fn forward(
     worker: &WorkerContext,
     snapshot: &RequestSnapshot,
     admission: Admission,
-    mut parts: Parts,
+    head: &mut Parts,
     upload: Option<&Rc<Upload>>,
     record: &mut Record,
 ) -> Result<Answer, Rejection> {
-    let route = admission.route();
-    let Some(upstream) = snapshot.upstreams.get(route.upstream) else {
+    let Some(upstream) = snapshot.upstreams.get(admission.route().upstream) else {
         return Err(Rejection::fault(
             Reason::Internal,
             "the route has no upstream",
         ));
     };
     let limits = UploadLimits {
-        bytes: route.body_bytes.or(snapshot.limits.body_bytes),
+        bytes: admission.route().body_bytes.or(snapshot.limits.body_bytes),
         idle: snapshot.limits.body_idle_timeout,
     };
     check_length(upload, limits.bytes)?;
-    let client = parts.extensions.remove::<OnUpgrade>();
-    edit_head(&mut parts, &admission, &upstream.config)?;
-    set_framing(&mut parts.headers, Framing::of(upload.map(Rc::as_ref)))?;
-    set_upgrade(&mut parts.headers, admission.upgrade(), upload.is_some())?;
-    parts.headers.insert(X_REQUEST_ID, record.id().to_value());
+    let client = head.extensions.remove::<OnUpgrade>();
+    edit_head(head, &admission, &upstream.config)?;
+    set_framing(&mut head.headers, Framing::of(upload.map(Rc::as_ref)))?;
+    set_upgrade(&mut head.headers, admission.upgrade(), upload.is_some())?;
+    head.headers.insert(X_REQUEST_ID, record.id().to_value());
     let replayable =
-        upload.is_none() && admission.upgrade().is_none() && is_replayable(&parts.method);
-    let body = upload.map_or_else(RequestBody::default, |upload| {
+        upload.is_none() && admission.upgrade().is_none() && is_replayable(&head.method);
+    let mut request = request_of(head);
+    if let Some(upload) = upload {
         let (upload, strip) = (Rc::clone(upload), Rc::clone(&snapshot.strip));
-        RequestBody::new(upload, limits, worker.deadlines.clone(), strip)
-    });
-    let request = Request::from_parts(parts, body);
-    let sent = send(worker, upstream, request, replayable, upload, record).await?;
+        *request.body_mut() = RequestBody::new(upload, limits, worker.deadlines.clone(), strip);
+    }
+    let sent = worker.pools.send(upstream, &mut request, replayable).await;
+    let sent = sent.map_err(|error| failure(&error, upload.map(|upload| upload.state())))?;
+    record.answered(sent.after);
     if sent.response.status() == StatusCode::SWITCHING_PROTOCOLS {
         return switch(worker, snapshot, &admission, client, sent);
     }
@@ -82,22 +82,13 @@ pub(super) async fn forward(
     downstream(sent, snapshot, end).map(Answer::Response)
 }
 
-async fn send(
-    worker: &WorkerContext,
-    upstream: &Arc<Upstream>,
-    request: Request<RequestBody>,
-    replayable: bool,
-    upload: Option<&Rc<Upload>>,
-    record: &mut Record,
-) -> Result<Sent, Rejection> {
-    let began = Instant::now();
-    match worker.pools.send(upstream, request, replayable).await {
-        Ok(sent) => {
-            record.answered(began.elapsed());
-            Ok(sent)
-        }
-        Err(error) => Err(failure(&error, upload.map(|upload| upload.state()))),
-    }
+/// What of a head is sent, without a body yet.
+fn request_of(head: &mut Parts) -> Request<RequestBody> {
+    let mut request = Request::new(RequestBody::default());
+    *request.method_mut() = mem::take(&mut head.method);
+    *request.uri_mut() = mem::take(&mut head.uri);
+    *request.headers_mut() = mem::take(&mut head.headers);
+    request
 }
 
 /// A length that the client told is checked before anything goes upstream.

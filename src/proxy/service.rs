@@ -1,13 +1,14 @@
 //! One request: decide, forward, record.
 
 use std::convert::Infallible;
-use std::panic::AssertUnwindSafe;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 
-use futures_util::FutureExt as _;
 use http::header::{CONNECTION, EXPECT};
-use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, Version};
 use hyper::body::Incoming;
 
@@ -46,7 +47,18 @@ pub async fn serve(
         record.uploads(upload);
     }
     let now = UnixTime::from_seconds(time.as_second());
-    let outcome = caught(answer(&connection, &asked, parts, now, &mut record)).await;
+    let mut head = Head {
+        parts,
+        peer: connection.peer,
+    };
+    let outcome = caught(pin!(answer(
+        &connection,
+        &asked,
+        &mut head,
+        now,
+        &mut record
+    )))
+    .await;
     let mut response = match outcome {
         Ok(Answer::Response(mut response)) => {
             record.answer(response.status(), response.headers_mut());
@@ -76,34 +88,35 @@ struct Asked {
 
 /// A panic ends its request alone, as a refusal: what requests share is immutable, or whole between two of them. What
 /// it said is on standard error already, by the panic hook.
-async fn caught<T>(answer: impl Future<Output = Result<T, Rejection>>) -> Result<T, Rejection> {
-    AssertUnwindSafe(answer)
-        .catch_unwind()
-        .await
-        .unwrap_or_else(|_| Err(Rejection::fault(Reason::Internal, "panicked")))
+///
+/// It takes the future where it is: a large one would be copied, and a connection's memory grow, with all that wraps it.
+async fn caught<T>(
+    mut answer: Pin<&mut impl Future<Output = Result<T, Rejection>>>,
+) -> Result<T, Rejection> {
+    poll_fn(|cx| {
+        catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(cx)))
+            .unwrap_or_else(|_| Poll::Ready(Err(Rejection::fault(Reason::Internal, "panicked"))))
+    })
+    .await
 }
 
 async fn answer(
     connection: &ConnectionContext,
     asked: &Asked,
-    parts: Parts,
+    head: &mut Head,
     now: UnixTime,
     record: &mut Record,
 ) -> Result<Answer, Rejection> {
     let worker = &connection.worker;
-    let given = RequestId::given(&parts.headers);
-    let mut head = Head {
-        parts,
-        peer: connection.peer,
-    };
-    let decision = decide(&asked.snapshot, &mut head, now, record);
+    let given = RequestId::given(&head.parts.headers);
+    let decision = decide(&asked.snapshot, head, now, record);
     record.decided(given);
     let upload = asked.upload.as_ref();
     forward(
         worker,
         &asked.snapshot,
         decision?,
-        head.parts,
+        &mut head.parts,
         upload,
         record,
     )

@@ -7,21 +7,22 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use http::{Request, Response, Version};
 use http_body::Body;
 use hyper::body::{Bytes, Incoming};
+use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::SendRequest;
 
 use crate::metrics::WorkerId;
-use crate::net::{Deadlines, Expired};
+use crate::net::{Deadline, Deadlines, Expired};
 
 use super::balance::Random;
 use super::connect::connect;
 use super::idle::{Connection, Idle};
-use super::outgoing::Outgoing;
+use super::outgoing::{Outgoing, Pace};
 use super::resolve::first_addresses;
 use super::{Address, InFlight, Sent, SentBody, Upstream};
 
@@ -61,6 +62,23 @@ struct Lease<B> {
     reused: bool,
 }
 
+/// When an answer is due.
+enum Due {
+    /// Without a body: from the start on.
+    Fixed(Deadline),
+    /// With one: as it goes.
+    Paced(Rc<Pace>),
+}
+
+impl Due {
+    fn poll_expired(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Fixed(deadline) => deadline.poll_expired(cx).map(|_expired| ()),
+            Self::Paced(pace) => pace.poll_expired(cx),
+        }
+    }
+}
+
 /// What a try ended with, instead of a response.
 enum Failure<B> {
     Timeout,
@@ -92,44 +110,56 @@ where
     /// Sends a request (origin form, Host set) and waits for the head of the answer. `replayable` is a bodiless GET,
     /// HEAD or OPTIONS: then a reused connection that closes before a byte of the answer is tried once more on a new one.
     ///
-    /// Dropping the future before its end closes the connection. It runs inside a `LocalRuntime` or `LocalSet`.
+    /// The request is taken from where it is, since futures that pass it on would each have room for it; what is left
+    /// there means nothing. Dropping the future before its end closes the connection. It runs inside a `LocalRuntime`
+    /// or `LocalSet`.
     ///
     /// # Errors
     /// As [`SendError`] says.
     pub async fn send(
         self: &Rc<Self>,
         upstream: &Arc<Upstream>,
-        mut request: Request<B>,
+        request: &mut Request<B>,
         replayable: bool,
     ) -> Result<Sent, SendError> {
         let began = Instant::now();
         upstream.note_use();
         // Each hop has its own version (RFC 9110 §6.2).
         *request.version_mut() = Version::HTTP_11;
-        let first = self.choose(upstream, &[]);
-        let lease = match first.map(|first| self.lease_idle(first)) {
-            Some(Ok(lease)) => lease,
-            Some(Err(first)) => Box::pin(self.lease_new(upstream, Some(first), true)).await?,
-            None => Box::pin(self.lease_new(upstream, None, true)).await?,
+        let idle = match self.choose(upstream, &[]) {
+            Some(first) => self.lease_idle(first).map_err(Some),
+            None => Err(None),
         };
-        let limit = upstream.config.response_timeout;
-        let spare = (replayable && lease.reused).then(|| copy_of_head(&request));
-        let request = request.map(|body| Outgoing::new(body, &self.deadlines, limit));
-        let outcome = match self.exchange(&lease, request).await {
+        // What happens rarely is boxed: this future is a part of that of each request.
+        let lease = match idle {
+            Ok(lease) => lease,
+            Err(first) => Box::pin(self.lease_new(upstream, first, true)).await?,
+        };
+        // The copy costs little next to a lost request, and only a connection that may have been closed meanwhile asks
+        // for one.
+        let spare = replayable && lease.reused;
+        let begun = {
+            let request = if spare {
+                copy_of_head(request)
+            } else {
+                take(request)
+            };
+            self.begin(&lease, self.outgoing(upstream, request))
+        };
+        let outcome = match begun.await {
             Err(Failure::Broken { error, unsent }) => {
-                let spare = spare.filter(|_| !lease.connection.heard.load(Ordering::Relaxed));
-                let again = unsent.map(|request| *request).or_else(|| {
-                    Some(spare?.map(|body| Outgoing::new(body, &self.deadlines, limit)))
-                });
-                match again {
-                    None => Err(Failure::Broken {
-                        error,
-                        unsent: None,
-                    }),
-                    Some(request) => {
-                        return Box::pin(self.retry(upstream, lease, request, began)).await;
-                    }
+                let spare = spare && !lease.connection.heard.load(Ordering::Relaxed);
+                let again = match unsent {
+                    Some(unsent) => Some(*unsent),
+                    None => spare.then(|| self.outgoing(upstream, take(request))),
+                };
+                if let Some(request) = again {
+                    return Box::pin(self.retry(upstream, lease, request, began)).await;
                 }
+                Err(Failure::Broken {
+                    error,
+                    unsent: None,
+                })
             }
             other => other,
         };
@@ -153,7 +183,7 @@ where
         let first = failed.in_flight;
         drop(failed.connection);
         let lease = self.lease_new(upstream, Some(first), false).await?;
-        let outcome = self.exchange(&lease, request).await;
+        let outcome = self.begin(&lease, request).await;
         self.finish(lease, outcome, began)
     }
 
@@ -168,44 +198,36 @@ where
             Failure::Broken { error, unsent: _ } => SendError::Broken(error),
         })?;
         let metrics = &lease.connection.upstream.metrics;
-        metrics.answered(self.worker, began.elapsed());
+        let after = began.elapsed();
+        metrics.answered(self.worker, after);
         Ok(Sent {
+            after,
             response: SentBody::attach(response, lease.connection, lease.in_flight),
         })
     }
 
-    /// One try on one connection.
-    async fn exchange(
+    fn outgoing(&self, upstream: &Upstream, request: Request<B>) -> Request<Outgoing<B>> {
+        let limit = upstream.config.response_timeout;
+        request.map(|body| Outgoing::new(body, &self.deadlines, limit))
+    }
+
+    /// One try on one connection. The request is on its way when this returns; the future is the answer.
+    fn begin(
         &self,
         lease: &Lease<B>,
         request: Request<Outgoing<B>>,
-    ) -> Result<Response<Incoming>, Failure<B>> {
+    ) -> impl Future<Output = Result<Response<Incoming>, Failure<B>>> + use<B> {
         let connection = &lease.connection;
         connection.heard.store(false, Ordering::Relaxed);
-        let pace = request.body().pace();
-        let answer = connection.sender.borrow_mut().try_send_request(request);
-        let answered = match pace {
-            None => {
-                let limit = connection.upstream.config.response_timeout;
-                self.deadlines.within(limit, answer).await.ok()
-            }
-            Some(pace) => {
-                let mut answer = pin!(answer);
-                poll_fn(|cx| match answer.as_mut().poll(cx) {
-                    Poll::Ready(answer) => Poll::Ready(Some(answer)),
-                    Poll::Pending => pace.poll_expired(cx).map(|()| None),
-                })
-                .await
-            }
+        let limit = connection.upstream.config.response_timeout;
+        let due = match request.body().pace() {
+            None => Due::Fixed(self.deadlines.arm(Some(limit))),
+            Some(pace) => Due::Paced(pace),
         };
-        match answered {
-            None => Err(Failure::Timeout),
-            Some(Ok(response)) => Ok(response),
-            Some(Err(mut error)) => Err(Failure::Broken {
-                unsent: error.take_message().map(Box::new),
-                error: error.into_error(),
-            }),
-        }
+        answered(
+            connection.sender.borrow_mut().try_send_request(request),
+            due,
+        )
     }
 
     fn choose(&self, upstream: &Upstream, tried: &[Arc<Address>]) -> Option<InFlight> {
@@ -308,8 +330,32 @@ where
     }
 }
 
-/// A request that has no body once more. `HeaderMap` copies are cheap next to a lost request, and only requests on a
-/// connection that may have been closed meanwhile need one.
+/// The answer, if it comes before it is due.
+async fn answered<B>(
+    answer: impl Future<Output = Result<Response<Incoming>, TrySendError<Request<Outgoing<B>>>>>,
+    mut due: Due,
+) -> Result<Response<Incoming>, Failure<B>> {
+    let mut answer = pin!(answer);
+    let answered = poll_fn(|cx| match answer.as_mut().poll(cx) {
+        Poll::Ready(answer) => Poll::Ready(Some(answer)),
+        Poll::Pending => due.poll_expired(cx).map(|()| None),
+    });
+    match answered.await {
+        None => Err(Failure::Timeout),
+        Some(Ok(response)) => Ok(response),
+        Some(Err(mut error)) => Err(Failure::Broken {
+            unsent: error.take_message().map(Box::new),
+            error: error.into_error(),
+        }),
+    }
+}
+
+/// The request, leaving one that means nothing.
+fn take<B: Default>(request: &mut Request<B>) -> Request<B> {
+    std::mem::take(request)
+}
+
+/// A bodiless request once more.
 fn copy_of_head<B: Default>(request: &Request<B>) -> Request<B> {
     let mut copy = Request::new(B::default());
     request.method().clone_into(copy.method_mut());

@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use http::{Response, StatusCode};
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
@@ -13,6 +14,8 @@ use super::InFlight;
 pub struct Sent {
     /// The response. [`hyper::upgrade::on`] works on it.
     pub response: Response<SentBody>,
+    /// How long it took until the response began.
+    pub after: Duration,
 }
 
 /// A response body. When it has ended, its connection goes back to the pool; dropped before, the connection is closed.

@@ -95,13 +95,13 @@ impl Worker {
         body: &'static str,
     ) -> Result<Sent, SendError> {
         let replayable = method == Method::GET;
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(method)
             .uri("/x?y=1")
             .header("host", "api.test")
             .body(Full::new(Bytes::from_static(body.as_bytes())))
             .expect("a request");
-        self.pools.send(upstream, request, replayable).await
+        self.pools.send(upstream, &mut request, replayable).await
     }
 
     /// Sends a GET and reads the whole answer.

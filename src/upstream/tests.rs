@@ -195,14 +195,14 @@ fn an_answer_before_the_request_body_has_gone_does_not_free_the_connection() {
             request.body(body).expect("a request")
         };
         let sent = pools
-            .send(&upstream, post(body), false)
+            .send(&upstream, &mut post(body), false)
             .await
             .expect("sent");
         assert_eq!(text_of(sent).await, "early");
         settle().await;
         let (_other_sender, body) = tests_body::endless();
         let sent = pools
-            .send(&upstream, post(body), false)
+            .send(&upstream, &mut post(body), false)
             .await
             .expect("sent");
         assert_eq!(text_of(sent).await, "early");
@@ -300,8 +300,8 @@ fn a_slow_client_is_not_the_upstreams_delay() {
         let (sender, body) = tests_body::endless();
         let pools = super::Pools::new(crate::metrics::WorkerId(0), worker.deadlines.clone());
         let request = http::Request::post("/").header("host", "api.test");
-        let request = request.body(body).expect("a request");
-        let send = pools.send(&upstream, request, false);
+        let mut request = request.body(body).expect("a request");
+        let send = pools.send(&upstream, &mut request, false);
         let steps = async {
             server.asked(1).await;
             worker.at(60 * SECOND);

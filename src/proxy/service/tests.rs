@@ -1,8 +1,9 @@
+use std::pin::pin;
 use std::sync::atomic::Ordering;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::caught;
+use super::{caught, serve};
 use crate::proxy::testing::{Gateway, HEAD, OK, Upstream, field, on_worker, read_until, token};
 
 mod going_away;
@@ -440,13 +441,23 @@ fn an_http_1_0_client_gets_what_it_understands() {
 #[test]
 fn a_panic_is_a_refusal_of_one_request() {
     on_worker(async {
-        let fine = caught(async { Ok(1) }).await;
+        let fine = caught(pin!(async { Ok(1) })).await;
         assert_eq!(fine.unwrap(), 1);
-        let refused = caught::<()>(async {
+        let panicking = async {
             tokio::task::yield_now().await;
             panic!("for the test")
-        });
-        let rejection = refused.await.unwrap_err();
+        };
+        let rejection = caught::<()>(pin!(panicking)).await.unwrap_err();
         assert_eq!(rejection.reason, crate::gate::Reason::Internal);
     });
+}
+
+#[test]
+fn a_request_in_flight_takes_little_memory() {
+    fn size<A, B, F>(_: impl Fn(A, B) -> F) -> usize {
+        size_of::<F>()
+    }
+    // A connection keeps room for one, idle or not.
+    let bytes = size(serve);
+    assert!(bytes <= 3 * 1024, "{bytes}");
 }
