@@ -106,7 +106,9 @@ where
         let mut io = parts.io.into_inner();
         let answer = async {
             io.write_all(TOO_SLOW).await?;
-            io.shutdown().await
+            io.shutdown().await?;
+            io.discard().await;
+            Ok::<_, std::io::Error>(())
         };
         let _ = deadlines.within(LAST_WORDS, answer).await;
     }

@@ -7,6 +7,7 @@ mod forwarding;
 mod harness;
 mod http2;
 mod issuers;
+mod limits;
 mod process;
 mod raw_h2;
 mod raw_http;

@@ -1,10 +1,14 @@
 //! Upgrades: WebSocket over HTTP/1.1.
 
+use std::sync::{Arc, Barrier};
+
+use serde_json::json;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocket};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
+use super::harness::tokens::{NOW, claims_with};
 use super::harness::{
-    Connection, GatewayBuilder, Request, Step, TestGateway, Upstream, alice, answer,
+    Connection, GatewayBuilder, Request, Step, TestGateway, Upstream, alice, answer, mint,
 };
 
 fn gateway(upstream: &Upstream) -> TestGateway {
@@ -85,6 +89,93 @@ fn an_upstream_may_decline() {
         426,
         "the connection goes on"
     );
+}
+
+/// Whether a message comes back.
+fn echoes(socket: &mut WebSocket<Connection>) -> bool {
+    socket.send(Message::text("x")).is_ok()
+        && socket
+            .read()
+            .is_ok_and(|message| message == Message::text("x"))
+}
+
+#[test]
+fn an_upgraded_connection_on_which_nothing_passes_is_closed() {
+    let upstream = Upstream::scripted(|_| vec![Step::WebSocket]);
+    let gateway = GatewayBuilder::new(&upstream)
+        .route("/open", "auth = \"none\"")
+        .limits(
+            "upgrade_idle_timeout = \"300ms\"\nidle_timeout = \"50ms\"\nwrite_timeout = \"50ms\"",
+        )
+        .start();
+    let mut socket = upgraded(&gateway, &handshake("/open/x"));
+    assert!(echoes(&mut socket));
+    assert!(socket.read().is_err(), "closed");
+    let line = gateway.wait_for_line(|line| line["path"] == "/open/x");
+    assert_eq!(line["status"], 101, "{line}");
+}
+
+/// A token that has a second left, with the leeway of 30 s.
+fn ending() -> String {
+    mint(&claims_with(json!({ "exp": NOW - 29 })))
+}
+
+#[test]
+fn an_upgraded_connection_ends_with_its_token_unless_the_route_lets_it_live() {
+    let upstream = Upstream::scripted(|_| vec![Step::WebSocket]);
+    let gateway = GatewayBuilder::new(&upstream)
+        .route("/ends", "")
+        .route("/lives", "outlive_token = true")
+        .start();
+    let mut lives = upgraded(&gateway, &handshake("/lives").token(&ending()));
+    let mut ends = upgraded(&gateway, &handshake("/ends").token(&ending()));
+    let mut lasts = upgraded(&gateway, &handshake("/ends").token(&alice()));
+    while echoes(&mut ends) {}
+    assert!(echoes(&mut lives) && echoes(&mut lasts));
+}
+
+#[test]
+fn a_stream_of_events_ends_with_its_token_and_a_download_does_not() {
+    let barrier = Arc::new(Barrier::new(3));
+    let at_upstream = Arc::clone(&barrier);
+    let upstream = Upstream::scripted(move |request| {
+        let events = request.target().starts_with("/events");
+        let kind = if events {
+            "Text/Event-Stream; charset=utf-8"
+        } else {
+            "application/octet-stream"
+        };
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nX-Up: 1\r\nContent-Type: {kind}\r\nTransfer-Encoding: chunked\r\n\r\n\
+             6\r\ndata\n\n\r\n"
+        );
+        let mut steps = vec![Step::Body, Step::Send(head.into_bytes())];
+        if request.target() == "/events" {
+            steps.push(Step::UntilClosed);
+        } else {
+            steps.push(Step::Wait(Arc::clone(&at_upstream)));
+            steps.push(Step::Send(b"0\r\n\r\n".to_vec()));
+        }
+        steps
+    });
+    let gateway = GatewayBuilder::new(&upstream)
+        .route("/", "")
+        .route("/events/for/ever", "outlive_token = true")
+        .start();
+    let mut others = ["/download", "/events/for/ever"].map(|path| {
+        let mut connection = gateway.connect();
+        connection.send(&Request::get(path).token(&ending()).bytes());
+        connection.wait_for("data");
+        connection
+    });
+    let events = gateway.send(&Request::get("/events").token(&ending()));
+    assert_eq!((events.status, events.text().as_str()), (200, "data\n\n"));
+    assert!(events.complete);
+    barrier.wait();
+    for connection in &mut others {
+        let reply = connection.reply("GET").expect("an answer");
+        assert_eq!((reply.text().as_str(), reply.complete), ("data\n\n", true));
+    }
 }
 
 #[test]

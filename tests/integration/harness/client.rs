@@ -1,12 +1,13 @@
 //! An HTTP/1.1 client that sends bytes as they are, and reads answers with a parser of its own.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
+use socket2::{Domain, Socket, Type};
 
 use super::check::check;
 use super::tls::tls_config;
@@ -38,9 +39,28 @@ impl Connection {
         }
     }
 
+    /// In plaintext, from another address.
+    pub(crate) fn open_from(local: IpAddr, address: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None);
+        let socket = socket.expect("a socket");
+        let local = SocketAddr::new(local, 0);
+        socket.bind(&local.into()).expect("an address of ours");
+        socket.connect(&address.into()).expect("a connection");
+        socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        Self {
+            stream: Stream::Tcp(socket.into()),
+            buffer: Vec::new(),
+        }
+    }
+
     /// Over TLS, with HTTP/1.1 agreed by ALPN. Any certificate will do.
     pub(crate) fn open_tls(address: SocketAddr) -> Self {
-        Self::open_tls_as(address, "localhost", &Arc::new(tls_config(b"http/1.1")))
+        Self::open_alpn(address, b"http/1.1")
+    }
+
+    /// Over TLS, for bytes of that protocol.
+    pub(crate) fn open_alpn(address: SocketAddr, alpn: &[u8]) -> Self {
+        Self::open_tls_as(address, "localhost", &Arc::new(tls_config(alpn)))
     }
 
     /// Over TLS to a server of that name.
@@ -132,6 +152,26 @@ impl Connection {
     /// Whether the gateway has closed, or does so now, and nothing more was sent.
     pub(crate) fn is_closed(&mut self) -> bool {
         self.buffer.is_empty() && !self.fill()
+    }
+
+    /// Whether something comes within that time, be it the end.
+    pub(crate) fn hears(&mut self, within: Duration) -> bool {
+        let tcp = match &self.stream {
+            Stream::Tcp(tcp) => tcp,
+            Stream::Tls(tls) => &tls.sock,
+        };
+        let tcp = tcp.try_clone().expect("a descriptor");
+        tcp.set_read_timeout(Some(within)).expect("a timeout");
+        let mut bytes = [0; 1024];
+        let heard = match self.read(&mut bytes) {
+            Ok(count) => {
+                self.buffer.extend_from_slice(&bytes[..count]);
+                true
+            }
+            Err(error) => !is_timeout(&error),
+        };
+        tcp.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        heard
     }
 
     /// Bytes that have been read and belong to no answer.

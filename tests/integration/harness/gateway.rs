@@ -32,6 +32,7 @@ pub(crate) struct GatewayBuilder {
     upstreams: String,
     routes: String,
     count: usize,
+    workers: usize,
     tls: bool,
 }
 
@@ -55,6 +56,7 @@ impl GatewayBuilder {
             upstreams: String::new(),
             routes: String::new(),
             count: 0,
+            workers: 1,
             tls: false,
         }
     }
@@ -115,6 +117,12 @@ impl GatewayBuilder {
         self
     }
 
+    /// Serves with so many workers.
+    pub(crate) fn workers(mut self, workers: usize) -> Self {
+        self.workers = workers;
+        self
+    }
+
     /// Serves over TLS.
     pub(crate) fn tls(mut self) -> Self {
         self.tls = true;
@@ -156,10 +164,11 @@ impl GatewayBuilder {
             routes,
             keys: _,
             count: _,
+            workers,
             tls: _,
         } = self;
         format!(
-            "[server]\nlisten = [\"127.0.0.1:0\"]\nworkers = 1\n{tls}{server}\n\
+            "[server]\nlisten = [\"127.0.0.1:0\"]\nworkers = {workers}\n{tls}{server}\n\
              [server.limits]\n{limits}\n\
              [admin]\nlisten = \"127.0.0.1:0\"\n\
              [log]\nformat = \"json\"\n\
@@ -244,6 +253,23 @@ impl TestGateway {
     /// Lets time pass.
     pub(crate) fn advance(&self, seconds: i64) {
         self.time.fetch_add(seconds, Ordering::Relaxed);
+    }
+
+    /// What the operator reads at a path.
+    pub(crate) fn admin(&self, path: &str) -> Reply {
+        let address = self.admin_address().expect("an admin listener");
+        let request = Request::get(path).field("Host", "localhost");
+        Connection::open(address).unchecked(&request)
+    }
+
+    /// The sum of all samples of a metric that have these labels.
+    pub(crate) fn metric(&self, name: &str, labels: &str) -> f64 {
+        let text = self.admin("/metrics").text();
+        let of = |line: &&str| line.starts_with(name) && line.contains(labels);
+        let samples = text.lines().filter(of);
+        samples
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+            .sum()
     }
 
     /// A new connection.

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
-use hyper::body::Bytes;
+use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -23,16 +25,69 @@ pub(crate) fn send(gateway: &TestGateway, request: &Request) -> Reply {
 
 /// The same, to any gateway.
 pub(crate) fn send_to(address: SocketAddr, request: &Request) -> Reply {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    runtime.block_on(async {
-        let exchange = exchange(address, request);
-        let reply = tokio::time::timeout(Duration::from_secs(20), exchange).await;
-        reply.expect("an answer in time").checked()
-    })
+    Session::open(address).request(request)
 }
+
+/// An HTTP/2 connection that goes on.
+pub(crate) struct Session {
+    runtime: Runtime,
+    sender: http2::SendRequest<Full<Bytes>>,
+    connection: JoinHandle<hyper::Result<()>>,
+}
+
+impl Session {
+    pub(crate) fn open(address: SocketAddr) -> Self {
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let (sender, connection) = runtime.block_on(async {
+            let (sender, connection) = handshake(address).await;
+            (sender, tokio::spawn(connection))
+        });
+        Self {
+            runtime,
+            sender,
+            connection,
+        }
+    }
+
+    /// Sends a request and reads its answer.
+    pub(crate) fn request(&mut self, request: &Request) -> Reply {
+        let is_head = request.method == "HEAD";
+        let sent = self.sender.send_request(message(request));
+        self.runtime.block_on(async {
+            let whole = async { read(sent.await.expect("an answer"), is_head).await };
+            let reply = tokio::time::timeout(PATIENCE, whole).await;
+            reply.expect("an answer in time").checked()
+        })
+    }
+
+    /// Sends a request and reads the head of its answer alone.
+    pub(crate) fn begin(&mut self, request: &Request) -> http::Response<Incoming> {
+        let sent = self.sender.send_request(message(request));
+        let begun = self
+            .runtime
+            .block_on(async { tokio::time::timeout(PATIENCE, sent).await });
+        begun.expect("an answer in time").expect("an answer")
+    }
+
+    /// Waits until the gateway ends the connection.
+    pub(crate) fn ended(mut self) {
+        let ended = self
+            .runtime
+            .block_on(async { tokio::time::timeout(PATIENCE, &mut self.connection).await });
+        drop(ended.expect("the gateway ends it in time"));
+    }
+}
+
+/// How long an answer may take before a test fails.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+type Handshake = (
+    http2::SendRequest<Full<Bytes>>,
+    http2::Connection<TokioIo<TlsStream<TcpStream>>, Full<Bytes>, TokioExecutor>,
+);
 
 /// A connection over which HTTP/2 was agreed on by ALPN, and nothing more.
 pub(crate) async fn connect(address: SocketAddr) -> TlsStream<TcpStream> {
@@ -44,13 +99,14 @@ pub(crate) async fn connect(address: SocketAddr) -> TlsStream<TcpStream> {
     tls
 }
 
-async fn exchange(address: SocketAddr, request: &Request) -> Reply {
+async fn handshake(address: SocketAddr) -> Handshake {
     let tls = connect(address).await;
-    let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(tls))
+    http2::handshake(TokioExecutor::new(), TokioIo::new(tls))
         .await
-        .expect("HTTP/2");
-    tokio::spawn(connection);
+        .expect("HTTP/2")
+}
 
+fn message(request: &Request) -> http::Request<Full<Bytes>> {
     let uri = format!("https://gw.test{}", request.target);
     let mut message = http::Request::builder()
         .method(request.method.as_str())
@@ -59,12 +115,10 @@ async fn exchange(address: SocketAddr, request: &Request) -> Reply {
         message = message.header(name.as_str(), value.as_str());
     }
     let body = Bytes::from(request.body.clone().unwrap_or_default());
-    let message = message.body(Full::new(body)).expect("a request");
-    let response = sender.send_request(message).await.expect("an answer");
-    read(response, request.method == "HEAD").await
+    message.body(Full::new(body)).expect("a request")
 }
 
-async fn read(response: http::Response<hyper::body::Incoming>, is_head: bool) -> Reply {
+async fn read(response: http::Response<Incoming>, is_head: bool) -> Reply {
     let (head, mut body) = response.into_parts();
     let mut reply = Reply {
         status: head.status.as_u16(),
