@@ -328,7 +328,7 @@ fn pour(stream: &mut TcpStream) {
     let mut room = [0; 1024];
     let _ = stream.read(&mut room);
     let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nX-Up: 1\r\nContent-Length: 900000000000\r\n\r\n");
-    while stream.write_all(&[b'x'; 64 * 1024]).is_ok() {}
+    while stream.write_all(&[b'x'; 16 * 1024]).is_ok() {}
 }
 
 #[test]
@@ -343,7 +343,7 @@ fn a_client_that_stops_reading_ends_and_so_does_its_upstream_connection() {
     let wait = || {
         is_over
             .recv_timeout(Duration::from_secs(20))
-            .expect("closed")
+            .expect("closed");
     };
     for gateway in [builder().start(), builder().tls().start()] {
         let mut connection = gateway.connect();

@@ -17,4 +17,5 @@ mod serving;
 mod spoofing;
 mod streaming;
 mod upstream_faults;
+mod watching;
 mod websocket;
