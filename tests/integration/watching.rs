@@ -100,10 +100,7 @@ fn metrics_are_as_prometheus_wants_them() {
                 _ => &[""],
             };
             let own = |suffix: &&str| format!("{family}{suffix}") == name;
-            assert!(
-                suffixes.iter().any(|suffix| own(suffix)),
-                "{line} in {family}"
-            );
+            assert!(suffixes.iter().any(own), "{line} in {family}");
             if kind == "counter" {
                 assert!(name.ends_with("_total"), "{name}");
             }

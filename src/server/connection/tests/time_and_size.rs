@@ -18,6 +18,10 @@ fn a_slow_head_is_answered_408() {
         server.at(SECOND * 16).await;
         let text = to_end(&mut client).await;
         assert!(text.starts_with("HTTP/1.1 408 "), "{text}");
+        // It may read that although it goes on sending; then there is an end.
+        client.write_all(b"X").await.unwrap();
+        assert!(server.is_open());
+        server.at(SECOND * 17).await;
         assert_eq!(server.ended.await.unwrap(), Err(ConnectionError::Timeout));
     });
 }
@@ -39,7 +43,7 @@ fn a_head_is_measured_from_its_first_byte_and_not_from_each() {
             assert!(server.is_open(), "{second}");
         }
         server.at(SECOND * 111).await;
-        assert!(!server.is_open());
+        assert!(to_end(&mut client).await.starts_with("HTTP/1.1 408 "));
     });
 }
 
