@@ -239,6 +239,25 @@ async fn a_wrong_configuration_is_named_with_its_place() {
 }
 
 #[tokio::test]
+async fn what_a_start_refuses_a_reload_refuses_too() {
+    let rig = Rig::start(|root| {
+        fs::write(root.join("gateway.toml"), gateway("", "")).unwrap();
+        fs::write(root.join("jwks.json"), jwks(&[&key()])).unwrap();
+    });
+    // The admin listener of the configuration in force, for every client with a token.
+    let admin = rig.publisher.load().config.admin.listen.unwrap();
+    let more = format!(
+        "[[upstreams]]\nname = \"inside\"\nurls = [\"http://{admin}\"]\nhost = \"upstream\"\n\
+         [[routes]]\nname = \"new\"\npath = \"/new\"\nupstream = \"inside\""
+    );
+    rig.replace("gateway.toml", gateway("", &more));
+    let report = rig.report(|report| report.error.is_some()).await;
+    let error = report.error.unwrap();
+    assert!(error.contains("error[admin-is-upstream]"), "{error}");
+    assert!(!report.applied && rig.publisher.load().generation == 1);
+}
+
+#[tokio::test]
 async fn a_certificate_is_replaced_once_its_key_fits() {
     let pair = |root: &Path, name: &str| {
         let names = [format!("{name}.test")];

@@ -60,6 +60,10 @@ impl Source {
         })?;
         let needs_restart = pin(&running.config, &mut config);
         let files = self.files(&config);
+        // With the addresses that are listened on, so after the pinning.
+        if let Some(error) = refusals(&config) {
+            return Err(BuildFailure { error, files });
+        }
         let contents = Contents::read(&files);
         match Snapshot::build(config, Some(running), fixtures) {
             Ok(snapshot) => Ok(Built {
@@ -82,6 +86,14 @@ impl Source {
         }
         files
     }
+}
+
+/// What `check` and `run` refuse although it is well-formed: a reload is no way around them.
+fn refusals(config: &Config) -> Option<String> {
+    let warnings = config::warnings(config);
+    let refused = warnings.iter().filter(|warning| warning.refused);
+    let texts: Vec<String> = refused.map(ToString::to_string).collect();
+    (!texts.is_empty()).then(|| texts.join("\n"))
 }
 
 /// Every file that a configuration names.

@@ -129,6 +129,44 @@ fn a_second_signal_ends_at_once() {
 }
 
 #[test]
+fn a_request_goes_on_with_the_configuration_that_it_began_with() {
+    let sandbox = Sandbox::new();
+    let (gateway, release, request) = with_a_request_in_flight(&sandbox);
+    let without = config(upstream(), "").replace("/open", "/elsewhere");
+    sandbox.replace("gateway.toml", &without);
+    sandbox.ok(&["reload", "--admin", &gateway.admin_url()]);
+    assert_eq!(get(gateway.address(), "/open", "").0, 404);
+    release.send(()).expect("the upstream waits");
+    assert_eq!(request.join().expect("an answer"), 200);
+}
+
+#[test]
+fn the_log_names_keys_that_are_not_used_and_settings_that_need_a_restart() {
+    let sandbox = Sandbox::new();
+    sandbox.ok(&["keys", "generate", "--kid", "k1"]);
+    let set = std::fs::read_to_string(sandbox.path("k1.jwks.json")).expect("a set");
+    let bad = "\"keys\": [{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"kid\":\"bad\",\"x\":\"AA\"},";
+    sandbox.write("keys.json", &set.replacen("\"keys\": [", bad, 1));
+    let upstream = upstream();
+    let issuer = format!(
+        "[[routes]]\nname = \"api\"\npath = \"/api\"\nupstream = \"http://{upstream}\"\n\
+         [[issuers]]\nname = \"corp\"\nissuer = \"https://corp.example/\"\naudiences = [\"api\"]\n\
+         algorithms = [\"EdDSA\"]\nkeys = {{ jwks_file = \"keys.json\" }}\n"
+    );
+    let text = config(upstream, &issuer);
+    let gateway = sandbox.serve(&text);
+    let said = gateway.wait_for("a key is not used");
+    let line = said.lines().find(|line| line.contains("a key is not used"));
+    let line = line.expect("just found");
+    for part in ["\"kid\":\"bad\"", "\"issuer\":\"corp\"", "keys.json"] {
+        assert!(line.contains(part), "{line}");
+    }
+    sandbox.replace("gateway.toml", &text.replace("workers = 2", "workers = 3"));
+    gateway.signal("HUP");
+    gateway.wait_for("\"settings\":\"[server] workers\"");
+}
+
+#[test]
 fn a_taken_port_is_69_and_named() {
     let sandbox = Sandbox::new();
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
