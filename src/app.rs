@@ -219,6 +219,18 @@ impl Drop for Control {
 /// How long the end waits for what was cut.
 const LAST_WAIT: Duration = Duration::from_secs(3);
 
+/// From now on HUP does not end the process, as its default would. Until [`Gateway::run`] listens for it, it means
+/// nothing else: what it asks for is being read just then.
+///
+/// # Errors
+/// When the system refuses.
+pub fn outlive_hangup() -> std::io::Result<()> {
+    let runtime = Builder::new_current_thread().enable_io().build()?;
+    let _entered = runtime.enter();
+    // The handler of the process stays when the stream is dropped.
+    signal(SignalKind::hangup()).map(drop)
+}
+
 /// Threads of the control runtime: one may be busy with a key file while the other answers `/livez`.
 const CONTROL_THREADS: usize = 2;
 

@@ -1,6 +1,6 @@
 //! `run`: serve.
 
-use crate::app::{Gateway, Options};
+use crate::app::{self, Gateway, Options};
 use crate::clock::Clock;
 use crate::config::{self, Environment};
 use crate::reload::Source;
@@ -21,6 +21,8 @@ pub(super) struct Run {
 impl Run {
     /// Starts the gateway, and serves.
     pub(super) fn execute(&self) -> Result<Exit, Failure> {
+        // First of all: who reloads right after starting must not end what starts.
+        app::outlive_hangup()?;
         let environment = Environment::of_process();
         let file = self.config.find(&environment)?;
         let config = config::load(&file, &environment)?;

@@ -1,6 +1,9 @@
 //! `run`: start, signals, reloads, end.
 
+use std::fs::OpenOptions;
+use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
+use std::process::Command;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -36,6 +39,21 @@ fn hup_reloads_and_term_ends_with_0() {
     gateway.signal("TERM");
     assert_eq!(gateway.end().code(), Some(0));
     gateway.wait_for("\"path\":\"/open\"");
+}
+
+#[test]
+fn hup_during_the_start_does_not_end_it() {
+    let sandbox = Sandbox::new();
+    let fifo = sandbox.path("gateway.toml");
+    let made = Command::new("mkfifo").arg(&fifo).status();
+    assert!(made.expect("mkfifo").success());
+    let mut gateway = Running::start(sandbox.command(&["run", "-c", "gateway.toml"]));
+    // Opens once the other end is open: the gateway is reading its configuration.
+    let mut config = OpenOptions::new().write(true).open(&fifo).expect("open");
+    gateway.signal("HUP");
+    config.write_all(b"wrong").expect("written");
+    drop(config);
+    assert_eq!(gateway.end().code(), Some(78), "{}", gateway.said());
 }
 
 #[test]
