@@ -87,7 +87,7 @@ fn issuer(
         accept_cnf: reader.boolean("accept_cnf", false),
     };
     let (keys, keys_origin) = keys(reader, secrets);
-    let place = reader.context.source.place(&reader.origin);
+    let place = reader.context.source.place(&keys_origin);
     let issuer = Issuer {
         name,
         place,

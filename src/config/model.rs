@@ -174,7 +174,7 @@ pub enum LogFormat {
 pub struct Issuer {
     /// Its name.
     pub name: Arc<str>,
-    /// Where it stands.
+    /// Where its keys stand: what is wrong with them is shown there.
     pub place: Place,
     /// What its tokens must say.
     pub policy: IssuerPolicy,
@@ -209,7 +209,7 @@ pub struct PemFile {
 pub struct Upstream {
     /// Its name: a URL when a route gave one.
     pub name: Arc<str>,
-    /// Where it stands.
+    /// Where its `ca` stands, else it itself: what is wrong with the file is shown there.
     pub place: Place,
     /// Its servers; at least one.
     pub urls: Vec<UpstreamUrl>,

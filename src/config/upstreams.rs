@@ -40,7 +40,7 @@ fn upstream(reader: &mut Reader<'_>, name: Arc<str>) -> Upstream {
     }
     Upstream {
         name,
-        place: reader.context.source.place(&reader.origin),
+        place: reader.context.source.place(&reader.origin_of("ca")),
         urls,
         ca: reader.path("ca").map(|path| path.value),
         connect_timeout: reader.duration(

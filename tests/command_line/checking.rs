@@ -87,6 +87,8 @@ fn wrong_key_files_are_78_and_named() {
             let ended = sandbox.run(&[command]);
             assert_eq!(ended.code, Some(78), "{command} {keys}: {}", ended.err);
             assert!(ended.err.contains(said), "{command} {keys}: {}", ended.err);
+            let place = "gateway.toml:6:";
+            assert!(ended.err.contains(place), "{command} {keys}: {}", ended.err);
         }
     }
 }

@@ -300,3 +300,25 @@ fn the_configurations_of_the_readme_and_of_compose_are_valid() {
         assert!(message.contains("No such file"), "{found:#}");
     }
 }
+
+#[test]
+fn what_the_image_runs_are_commands_that_there_are() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let file = std::fs::read_to_string(root.join("Dockerfile")).unwrap();
+    let words = |instruction: &str| -> Vec<String> {
+        let line = file.lines().find(|line| line.starts_with(instruction));
+        let (_, list) = line.unwrap().split_once('[').unwrap();
+        serde_json::from_str(&format!("[{list}")).unwrap()
+    };
+    assert_eq!(words("ENTRYPOINT"), ["/portcullis"]);
+    assert_eq!(words("CMD"), ["run"]);
+    let directory = tempfile::tempdir().unwrap();
+    let health = words("HEALTHCHECK");
+    let output = run(
+        &directory,
+        &[&health[1], &health[2], &health[3]].map(String::as_str),
+    );
+    // Nobody answers here, or there is no configuration; with a wrong command line it would be 2.
+    assert_ne!(output.status.code(), Some(2), "{}", text(&output.stderr));
+    assert!(file.contains("EXPOSE 8443") && file.contains("\nUSER 65532"));
+}
