@@ -153,7 +153,6 @@ impl Gateway {
     /// Serves until TERM or INT: then drains; a second one cuts. HUP reloads. Returns the exit code.
     #[must_use]
     pub fn run(mut self) -> u8 {
-        self.announce();
         let code = self.control.block_on(async {
             let mut signals = Signals::listen()?;
             tokio::select! {
@@ -173,19 +172,6 @@ impl Gateway {
             tracing::error!(%error, "signals cannot be listened for");
             1
         })
-    }
-}
-
-impl Gateway {
-    /// Says where: with port 0, nothing else does.
-    fn announce(&self) {
-        let addresses: Vec<String> = self.addresses.iter().map(SocketAddr::to_string).collect();
-        tracing::info!(
-            version = env!("CARGO_PKG_VERSION"),
-            addresses = addresses.join(", "),
-            admin = self.admin_address.map(tracing::field::display),
-            "serving"
-        );
     }
 }
 

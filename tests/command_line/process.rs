@@ -114,7 +114,7 @@ impl Running {
 
     /// Where it serves, as its log says.
     pub(crate) fn address(&self) -> SocketAddr {
-        self.logged_address("\"addresses\":\"")
+        self.logged_address("\"listen\":\"[")
     }
 
     /// Where its admin listener is.
@@ -125,8 +125,8 @@ impl Running {
     fn logged_address(&self, label: &str) -> SocketAddr {
         let said = self.said();
         let (_, rest) = said.split_once(label).expect("it says where");
-        let end = rest.find(['"', ',']).expect("the end of the value");
-        rest[..end].trim().parse().expect("an address")
+        let value = rest.split(['"', ',']).next().unwrap_or_default();
+        value.trim_end_matches(']').parse().expect("an address")
     }
 
     /// The options that lead a command to it.
