@@ -118,9 +118,13 @@ fn forwarding_fields_are_ours() {
         .field("X-Real-IP", "203.0.113.7")
         .field("X-Original-URL", "/admin")
         .field("X-Rewrite-URL", "/admin")
-        .field("X-HTTP-Method-Override", "DELETE");
+        .field("X-HTTP-Method-Override", "DELETE")
+        .field("X-Request-Id", "of-the-client")
+        .field("X_Request_Id", "of-the-client");
     assert_eq!(gateway.send(&spoofed).status, 200);
     let seen = upstream.only();
+    let ids = seen.like("x-request-id");
+    assert!(ids.len() == 1 && ids[0] != b"of-the-client", "{ids:?}");
     assert_eq!(seen.like("x-forwarded-for"), [b"127.0.0.1"]);
     assert_eq!(seen.like("x-forwarded-proto"), [b"http"]);
     assert_eq!(seen.like("x-forwarded-host"), [b"gw.test"]);
@@ -162,6 +166,22 @@ fn a_trusted_proxy_is_believed_and_appended_to() {
     assert_eq!(reply.status, 200);
     let line = gateway.wait_for_line(|line| line["request_id"] == "from-the-proxy");
     assert_eq!(line["client"], "203.0.113.7");
+}
+
+#[test]
+fn what_a_proxy_says_of_the_host_never_chooses_the_route() {
+    let upstream = Upstream::start();
+    let gateway = GatewayBuilder::new(&upstream)
+        .server("trusted_proxies = [\"127.0.0.0/8\"]")
+        .route("/api", "hosts = [\"api.test\"]\nauth = \"none\"")
+        .start();
+    let request = Request::get("/api")
+        .field("Host", "other.test")
+        .field("X-Forwarded-Host", "api.test")
+        .field("X-Original-Host", "api.test")
+        .field("Forwarded", "host=api.test");
+    assert_eq!(gateway.send(&request).reason(), "no_route");
+    assert!(upstream.requests().is_empty());
 }
 
 #[test]

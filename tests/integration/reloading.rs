@@ -81,6 +81,48 @@ fn no_request_fails_because_of_a_reload() {
     });
 }
 
+#[test]
+fn no_request_fails_because_upstreams_routes_and_limits_change() {
+    let upstream = Upstream::start();
+    let gateway = GatewayBuilder::bare()
+        .upstream("main", &upstream.url(), "max_idle = 64")
+        .route("/api", "")
+        .route("/more", "auth = \"none\"")
+        .limits("streams = 100")
+        .tls()
+        .start();
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                let token = alice();
+                let mut connection = gateway.connect();
+                while !done.load(Ordering::Relaxed) {
+                    // Nothing that could be sent a second time.
+                    let reply = connection.request(&Request::post("/api/echo", "x").token(&token));
+                    assert_eq!((reply.status, reply.text().as_str()), (200, "x"));
+                }
+            });
+        }
+        for turn in 0..30 {
+            gateway.change_config(|text| {
+                let idle = text.replace("max_idle = 64", "max_idle = 65");
+                let text = if idle == text {
+                    text.replace("max_idle = 65", "max_idle = 64")
+                } else {
+                    idle
+                };
+                text.replace("/more", &format!("/more{turn}"))
+                    .replace("streams = 100", "streams = 101")
+            });
+            let report = gateway.reload();
+            assert!(report.error.is_none(), "{report:?}");
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    assert!(status(&gateway)["generation"].as_u64() > Some(30));
+}
+
 /// What `/status` says.
 pub(crate) fn status(gateway: &TestGateway) -> serde_json::Value {
     let address = gateway.admin_address().expect("an admin listener");

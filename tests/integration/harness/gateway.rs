@@ -197,10 +197,12 @@ impl TestGateway {
         let state = state.to_str().expect("a path in UTF-8").to_owned();
         let variables = BTreeMap::from([("STATE_DIRECTORY".to_owned(), state)]);
         let environment = Environment(variables);
+        let file = directory.path().join("gateway.toml");
+        std::fs::write(&file, text).expect("written");
         let (clock, time) = Clock::manual(UnixTime::from_seconds(NOW));
         let log = Lines::default();
         let gateway = Gateway::start(Options {
-            source: Source::Text(text.to_owned(), directory.path().to_owned(), environment),
+            source: Source::File(file, environment),
             clock,
             access_log: Some(Box::new(log.clone())),
         });
@@ -243,6 +245,15 @@ impl TestGateway {
         let new = self.directory.path().join("jwks.new");
         std::fs::write(&new, jwk_set).expect("written");
         std::fs::rename(new, self.directory.path().join("jwks.json")).expect("renamed");
+    }
+
+    /// Changes the configuration, in the same way.
+    pub(crate) fn change_config(&self, change: impl FnOnce(&str) -> String) {
+        let file = self.directory.path().join("gateway.toml");
+        let text = std::fs::read_to_string(&file).expect("read");
+        let new = self.directory.path().join("gateway.new");
+        std::fs::write(&new, change(&text)).expect("written");
+        std::fs::rename(new, file).expect("renamed");
     }
 
     /// Reloads, as HUP does.
