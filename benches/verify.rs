@@ -99,7 +99,14 @@ fn raw(key: &SigningKey) -> Raw {
         Algorithm::Es256 => ParsedPublicKey::new(&signature::ECDSA_P256_SHA256_FIXED, point()),
         Algorithm::Es384 => ParsedPublicKey::new(&signature::ECDSA_P384_SHA384_FIXED, point()),
         Algorithm::EdDsa => ParsedPublicKey::new(&signature::ED25519, decoded(&jwk["x"])),
-        other => unreachable!("{other:?} is not measured"),
+        Algorithm::Rs384
+        | Algorithm::Rs512
+        | Algorithm::Ps384
+        | Algorithm::Ps512
+        | Algorithm::Es512
+        | Algorithm::Hs256
+        | Algorithm::Hs384
+        | Algorithm::Hs512 => unreachable!("{:?} is not measured", key.algorithm()),
     };
     Raw::Public(parsed.expect("a key"))
 }

@@ -105,7 +105,11 @@ fn claim_header(context: &Context<'_>, entry: &Entry) -> Option<PlacedHeader> {
             let claim = (text.value.as_str(), entry.node.origin.clone());
             (Some(claim), ArrayStyle::default())
         }
-        _ => {
+        Value::Integer(_)
+        | Value::Float(_)
+        | Value::Boolean(_)
+        | Value::Datetime
+        | Value::Array(_) => {
             let message = format!(
                 "a claim header takes a claim or {{ claim, array }}, not {}",
                 entry.node.kind()

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::context::At;
-use super::raw::{Node, Text, Value};
+use super::raw::{Node, Table, Text, Value};
 use super::reader::Reader;
 use super::units::{format_duration, format_size, parse_duration, parse_size};
 
@@ -21,16 +21,24 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn expect_texts(&self, key: &str, node: &'a Node) -> Vec<At<&'a Text>> {
-        let nodes = match &node.value {
-            Value::Array(nodes) => nodes.as_slice(),
-            _ if node.text().is_some() => std::slice::from_ref(node),
-            _ => {
+        let nodes = match (node.list(), node.text()) {
+            (Some(nodes), _) => nodes,
+            (None, Some(_)) => std::slice::from_ref(node),
+            (None, None) => {
                 self.wrong_kind(key, node, "a list of strings");
                 return Vec::new();
             }
         };
         let texts = nodes.iter().filter_map(|node| self.expect_text(key, node));
         texts.filter(|text| self.refuse_empty(key, text)).collect()
+    }
+
+    pub(super) fn expect_table(&self, key: &str, node: &'a Node) -> Option<&'a Table> {
+        let table = node.table();
+        if table.is_none() {
+            self.wrong_kind(key, node, "a table");
+        }
+        table
     }
 
     pub(super) fn expect_number(

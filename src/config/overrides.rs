@@ -145,12 +145,11 @@ fn set_in_list(
     text: Text,
     origin: &Origin,
 ) -> Result<(), Problem> {
-    let nodes: &mut [Node] = match table.entries.iter_mut().find(|entry| entry.name == list) {
-        Some(entry) => match &mut entry.node.value {
-            Value::Array(nodes) => nodes,
-            _ => &mut [],
-        },
-        None => &mut [],
+    let mut entries = table.entries.iter_mut();
+    let entry = entries.find(|entry| entry.name == list);
+    let nodes: &mut [Node] = match entry.map(|entry| &mut entry.node.value) {
+        Some(Value::Array(nodes)) => nodes,
+        Some(_) | None => &mut [],
     };
     let Some((wanted, rest)) = segments.split_first() else {
         return Ok(());
@@ -211,12 +210,7 @@ fn nearest_variable(root: &Table, wanted: &str) -> Option<String> {
 }
 
 fn names_in(root: &Table, list: &str) -> Vec<String> {
-    let Some(Value::Array(nodes)) = root.get(list).map(|node| &node.value) else {
-        return Vec::new();
-    };
-    let tables = nodes.iter().filter_map(|node| match &node.value {
-        Value::Table(table) => name_of(table),
-        _ => None,
-    });
-    tables.collect()
+    let nodes = root.get(list).and_then(Node::list).unwrap_or_default();
+    let tables = nodes.iter().filter_map(Node::table);
+    tables.filter_map(name_of).collect()
 }

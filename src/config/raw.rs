@@ -108,9 +108,40 @@ impl Table {
 impl Node {
     /// The string, if it is one or can be read as one.
     pub(super) fn text(&self) -> Option<&Text> {
-        match (&self.value, &self.as_typed) {
-            (Value::Text(text), _) | (_, Some(text)) => Some(text),
-            _ => None,
+        match &self.value {
+            Value::Text(text) => Some(text),
+            Value::Integer(_)
+            | Value::Float(_)
+            | Value::Boolean(_)
+            | Value::Datetime
+            | Value::Array(_)
+            | Value::Table(_) => self.as_typed.as_ref(),
+        }
+    }
+
+    /// The elements, if it is a list.
+    pub(super) fn list(&self) -> Option<&[Self]> {
+        match &self.value {
+            Value::Array(nodes) => Some(nodes),
+            Value::Text(_)
+            | Value::Integer(_)
+            | Value::Float(_)
+            | Value::Boolean(_)
+            | Value::Datetime
+            | Value::Table(_) => None,
+        }
+    }
+
+    /// The entries, if it is a table.
+    pub(super) fn table(&self) -> Option<&Table> {
+        match &self.value {
+            Value::Table(table) => Some(table),
+            Value::Text(_)
+            | Value::Integer(_)
+            | Value::Float(_)
+            | Value::Boolean(_)
+            | Value::Datetime
+            | Value::Array(_) => None,
         }
     }
 

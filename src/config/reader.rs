@@ -69,7 +69,7 @@ impl<'a> Reader<'a> {
     /// Whether the key is set to a list of nothing.
     pub(super) fn is_empty_list(&self, key: &str) -> bool {
         let node = self.table.and_then(|table| table.get(key));
-        node.is_some_and(|node| matches!(&node.value, Value::Array(nodes) if nodes.is_empty()))
+        node.and_then(Node::list).is_some_and(<[Node]>::is_empty)
     }
 
     /// A string without default.
@@ -261,16 +261,7 @@ impl<'a> Reader<'a> {
     /// A table; an absent one is read as an empty one.
     pub(super) fn table(&mut self, key: &'static str, name: &'static str) -> Reader<'a> {
         let node = self.node(key, || None);
-        let table = match node.map(|node| &node.value) {
-            Some(Value::Table(table)) => Some(table),
-            Some(_) => {
-                if let Some(node) = node {
-                    self.wrong_kind(key, node, "a table");
-                }
-                None
-            }
-            None => None,
-        };
+        let table = node.and_then(|node| self.expect_table(key, node));
         Reader::new(self.context, name, table, self.origin_of(key))
     }
 
@@ -279,21 +270,14 @@ impl<'a> Reader<'a> {
         let Some(node) = self.node(key, || None) else {
             return Vec::new();
         };
-        let Value::Array(nodes) = &node.value else {
+        let Some(nodes) = node.list() else {
             self.wrong_kind(key, node, &format!("a list of tables, [[{key}]]"));
             return Vec::new();
         };
         let readers = nodes.iter().filter_map(|node| {
-            let Value::Table(table) = &node.value else {
-                self.wrong_kind(key, node, "a table");
-                return None;
-            };
-            Some(Reader::new(
-                self.context,
-                name,
-                Some(table),
-                node.origin.clone(),
-            ))
+            let table = self.expect_table(key, node)?;
+            let origin = node.origin.clone();
+            Some(Reader::new(self.context, name, Some(table), origin))
         });
         readers.collect()
     }
@@ -303,11 +287,8 @@ impl<'a> Reader<'a> {
         let Some(node) = self.node(key, || Some("{}".to_owned())) else {
             return &[];
         };
-        let Value::Table(table) = &node.value else {
-            self.wrong_kind(key, node, "a table");
-            return &[];
-        };
-        &table.entries
+        self.expect_table(key, node)
+            .map_or(&[], |table| &table.entries)
     }
 
     /// Reports the keys that nobody asked for.

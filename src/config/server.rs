@@ -123,7 +123,11 @@ fn certificates(reader: &mut Reader<'_>) -> Option<Certificates> {
             }
             Some(Certificates::Files(pairs))
         }
-        _ => {
+        Value::Text(_)
+        | Value::Integer(_)
+        | Value::Float(_)
+        | Value::Boolean(_)
+        | Value::Datetime => {
             let expected = "{ cert, key }, a list of them, or { self_signed = [..] }";
             reader.wrong_kind("tls", node, expected);
             None

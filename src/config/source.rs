@@ -206,8 +206,15 @@ fn literal_secrets(table: &Table, text: &str, found: &mut Vec<Range<usize>>) {
                     }
                 }
             }
-            _ if is_secret || entry.name == KEYS => found.extend(literal(start..end, text)),
-            _ => {}
+            Value::Text(_)
+            | Value::Integer(_)
+            | Value::Float(_)
+            | Value::Boolean(_)
+            | Value::Datetime => {
+                if is_secret || entry.name == KEYS {
+                    found.extend(literal(start..end, text));
+                }
+            }
         }
     }
 }

@@ -106,30 +106,36 @@ impl AlgorithmSet {
         let of_family = |algorithm: &Algorithm| algorithm.family() == family;
         Algorithm::ALL.into_iter().filter(of_family).collect()
     }
+
     /// Adds one.
     pub const fn insert(&mut self, algorithm: Algorithm) {
         self.0 |= 1 << algorithm as u16;
     }
+
     /// Whether it holds `algorithm`.
     #[must_use]
     pub const fn contains(self, algorithm: Algorithm) -> bool {
         self.0 & (1 << algorithm as u16) != 0
     }
+
     /// What both hold.
     #[must_use]
     pub const fn intersection(self, other: Self) -> Self {
         Self(self.0 & other.0)
     }
+
     /// What this one holds and `other` does not.
     #[must_use]
     pub const fn difference(self, other: Self) -> Self {
         Self(self.0 & !other.0)
     }
+
     /// Whether it is empty.
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
+
     /// Its members, in the order of [`Algorithm::ALL`].
     pub fn iter(self) -> impl Iterator<Item = Algorithm> {
         Algorithm::ALL

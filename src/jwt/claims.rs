@@ -29,14 +29,10 @@ impl ClaimsSet {
                 JsonError::DuplicateMember => "a claim stands twice",
             })
         })?;
-        match value {
-            Value::Object(all) => Self::from_members(all),
-            Value::Null
-            | Value::Bool(_)
-            | Value::Number(_)
-            | Value::String(_)
-            | Value::Array(_) => Err(TokenError::Malformed("payload is not an object")),
-        }
+        let Value::Object(all) = value else {
+            return Err(TokenError::Malformed("payload is not an object"));
+        };
+        Self::from_members(all)
     }
 
     /// One pass over all members: what is registered must have its type.
@@ -69,34 +65,37 @@ impl ClaimsSet {
     pub fn all(&self) -> &Object {
         &self.all
     }
+
     /// A top-level claim.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.all.get(name)
     }
+
     /// A top-level claim that is a string.
     #[must_use]
     pub fn text(&self, name: &str) -> Option<&str> {
-        match self.all.get(name) {
-            Some(Value::String(text)) => Some(text),
-            _ => None,
-        }
+        self.all.get(name)?.as_str()
     }
+
     /// A top-level claim that is a string or an array of strings (RFC 7519 §4.1.3): all of them.
     #[must_use]
     pub fn texts(&self, name: &str) -> Option<impl Iterator<Item = &str>> {
         texts(self.all.get(name)?)
     }
+
     /// `exp`: fractions count up, so that a whole-second clock decides alike.
     #[must_use]
     pub fn expires(&self) -> Option<UnixTime> {
         self.expires
     }
+
     /// `nbf`
     #[must_use]
     pub fn not_before(&self) -> Option<UnixTime> {
         self.not_before
     }
+
     /// `iat`
     #[must_use]
     pub fn issued_at(&self) -> Option<UnixTime> {
@@ -107,20 +106,18 @@ impl ClaimsSet {
     ///
     /// An element of an array is one scope, whatever it holds: `"read write"` there is not two.
     pub fn scopes(&self) -> impl Iterator<Item = &str> {
-        let (scp_text, scp_elements) = match self.all.get("scp") {
-            Some(Value::String(text)) => (&**text, &[][..]),
-            Some(Value::Array(elements)) => ("", &elements[..]),
-            _ => ("", &[][..]),
-        };
-        let words = |text| str::split(text, ' ').filter(|scope| !scope.is_empty());
-        let elements = scp_elements.iter().filter_map(|element| match element {
-            Value::String(scope) => Some(&**scope),
-            _ => None,
-        });
-        words(self.text("scope").unwrap_or_default())
-            .chain(words(scp_text))
-            .chain(elements)
+        let scp = self.all.get("scp");
+        let elements = scp.and_then(Value::as_array).unwrap_or_default();
+        words(self.all.get("scope"))
+            .chain(words(scp))
+            .chain(elements.iter().filter_map(Value::as_str))
     }
+}
+
+/// The words of a string; of anything else none.
+fn words(value: Option<&Value>) -> impl Iterator<Item = &str> {
+    let text = value.and_then(Value::as_str).unwrap_or_default();
+    text.split(' ').filter(|word| !word.is_empty())
 }
 
 /// The largest `NumericDate`, either way: 2⁵³, up to which a double counts every second.
@@ -149,25 +146,20 @@ fn whole_seconds(seconds: f64) -> Option<i64> {
 }
 
 fn check_text(value: &Value, problem: &'static str) -> Result<(), TokenError> {
-    match value {
-        Value::String(_) => Ok(()),
-        _ => Err(TokenError::Malformed(problem)),
+    match value.as_str() {
+        Some(_) => Ok(()),
+        None => Err(TokenError::Malformed(problem)),
     }
 }
 
 /// A string, or the elements of an array of nothing but strings.
-fn texts<'v>(value: &'v Value) -> Option<impl Iterator<Item = &'v str>> {
-    let elements = match value {
-        Value::String(_) => std::slice::from_ref(value),
-        Value::Array(elements) => elements,
-        _ => return None,
+fn texts(value: &Value) -> Option<impl Iterator<Item = &str>> {
+    let elements = match value.as_str() {
+        Some(_) => std::slice::from_ref(value),
+        None => value.as_array()?,
     };
-    let text = |element: &'v Value| match element {
-        Value::String(text) => Some(&**text),
-        _ => None,
-    };
-    let all_texts = elements.iter().all(|element| text(element).is_some());
-    all_texts.then(|| elements.iter().filter_map(text))
+    let all_texts = elements.iter().all(|element| element.as_str().is_some());
+    all_texts.then(|| elements.iter().filter_map(Value::as_str))
 }
 
 #[cfg(test)]

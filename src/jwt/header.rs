@@ -64,13 +64,8 @@ fn text<'m>(
     name: &str,
     problem: &'static str,
 ) -> Result<Option<&'m str>, TokenError> {
-    match members.get(name) {
-        None => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text)),
-        Some(
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_),
-        ) => Err(TokenError::Malformed(problem)),
-    }
+    let text = |value: &'m Value| value.as_str().ok_or(TokenError::Malformed(problem));
+    members.get(name).map(text).transpose()
 }
 
 /// Compares media types as RFC 7515 §4.1.9 does: without case, `application/` may be left out.

@@ -85,10 +85,10 @@ pub fn parse_jwk_set(document: &[u8]) -> Result<ParsedJwkSet, JwkSetError> {
 }
 
 fn readable_kid(element: &Value) -> Option<Box<str>> {
-    match element {
-        Value::Object(members) => text(members, "kid").ok().flatten().map(Into::into),
-        _ => None,
-    }
+    let Value::Object(members) = element else {
+        return None;
+    };
+    text(members, "kid").ok().flatten().map(Into::into)
 }
 
 fn parse_element(element: &Value) -> Result<VerifyingKey, KeyError> {
@@ -120,18 +120,17 @@ fn check_use(members: &Object) -> Result<(), KeyError> {
         Ok(Some(_)) => return Err(KeyError::NotUsable("use is not sig")),
         Err(NotText) => return Err(KeyError::Invalid("use is not a string")),
     }
-    match members.get("key_ops") {
-        None => Ok(()),
-        Some(Value::Array(operations)) => {
-            let verify =
-                |operation: &Value| matches!(operation, Value::String(name) if **name == *"verify");
-            if operations.iter().any(verify) {
-                Ok(())
-            } else {
-                Err(KeyError::NotUsable("key_ops without verify"))
-            }
-        }
-        Some(_) => Err(KeyError::Invalid("key_ops is not an array")),
+    let Some(operations) = members.get("key_ops") else {
+        return Ok(());
+    };
+    let mut operations = operations
+        .as_array()
+        .ok_or(KeyError::Invalid("key_ops is not an array"))?
+        .iter();
+    if operations.any(|operation| operation.as_str() == Some("verify")) {
+        Ok(())
+    } else {
+        Err(KeyError::NotUsable("key_ops without verify"))
     }
 }
 
@@ -161,7 +160,7 @@ fn parse_material(members: &Object) -> Result<PublicKey, KeyError> {
         }
         Ok(Some("OKP")) => match text(members, "crv") {
             Ok(Some("Ed25519")) => PublicKey::ed25519(&bytes(members, "x")?),
-            _ => Err(KeyError::NotUsable(UNSUPPORTED_CURVE)),
+            Ok(_) | Err(NotText) => Err(KeyError::NotUsable(UNSUPPORTED_CURVE)),
         },
         Ok(Some("oct")) => Err(KeyError::NotUsable("a secret in a set of public keys")),
         Ok(Some(_)) => Err(KeyError::NotUsable("unknown kty")),
@@ -183,11 +182,8 @@ struct NotText;
 
 /// A member that must be a string where it stands.
 fn text<'m>(members: &'m Object, name: &str) -> Result<Option<&'m str>, NotText> {
-    match members.get(name) {
-        None => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(NotText),
-    }
+    let text = |value: &'m Value| value.as_str().ok_or(NotText);
+    members.get(name).map(text).transpose()
 }
 
 #[cfg(test)]

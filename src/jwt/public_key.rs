@@ -226,7 +226,10 @@ impl PublicKey {
             (Self::Ed25519(point), Scheme::Ed25519) => {
                 ParsedPublicKey::new(&signature::ED25519, point).map_err(rejected)
             }
-            _ => Err(KeyError::NotUsable("alg does not fit the kind of key")),
+            (
+                Self::Rsa { .. } | Self::Ec { .. } | Self::Ed25519(_),
+                Scheme::Rsa(_) | Scheme::Ec(..) | Scheme::Ed25519 | Scheme::Hmac(_),
+            ) => Err(KeyError::NotUsable("alg does not fit the kind of key")),
         }
     }
 }

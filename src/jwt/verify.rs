@@ -25,6 +25,7 @@ impl VerifiedToken {
     pub fn issuer(&self) -> &Arc<Issuer> {
         &self.issuer
     }
+
     /// What it says.
     #[must_use]
     pub fn claims(&self) -> &ClaimsSet {

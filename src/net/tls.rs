@@ -200,11 +200,14 @@ fn ip_address(bytes: &[u8]) -> Option<IpAddr> {
 }
 
 /// What is wrong with a PEM file, without a byte of it.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "`pem::Error` may grow, and its own texts quote the file"
+)]
 fn pem_problem(problem: &pem::Error, wanted: &str) -> String {
     match problem {
         pem::Error::Io(problem) => problem.to_string(),
         pem::Error::NoItemsFound => format!("no {wanted} in it"),
-        // `pem::Error` may grow; its own texts quote the file.
         _ => format!("not a PEM file with a {wanted}"),
     }
 }

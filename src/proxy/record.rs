@@ -270,10 +270,8 @@ impl Facts {
     fn cause(&self) -> (Option<&'static str>, Option<Cow<'_, str>>) {
         match (&self.refusal, &self.end) {
             (Some(rejection), _) => {
-                let detail = match &rejection.detail {
-                    Detail::None => None,
-                    detail => Some(detail.to_string().into()),
-                };
+                let detail =
+                    (rejection.detail != Detail::None).then(|| rejection.detail.to_string().into());
                 (Some(rejection.reason.name()), detail)
             }
             (None, End::Broke(error)) => (

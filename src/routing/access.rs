@@ -65,14 +65,9 @@ fn holds(rule: &Rule, claims: &Object) -> bool {
     };
     match &rule.test {
         Test::Equals(wanted) => equal(claim, wanted),
-        Test::Contains(wanted) => match claim {
-            Value::Array(elements) => elements.iter().any(|element| equal(element, wanted)),
-            Value::Null
-            | Value::Bool(_)
-            | Value::Number(_)
-            | Value::String(_)
-            | Value::Object(_) => false,
-        },
+        Test::Contains(wanted) => claim
+            .as_array()
+            .is_some_and(|elements| elements.iter().any(|element| equal(element, wanted))),
     }
 }
 

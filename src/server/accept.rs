@@ -55,16 +55,17 @@ fn empty_queue(listener: TcpListener, accepted: &dyn Fn(TcpStream, SocketAddr)) 
 /// How long not to accept after an error. A connection that broke while it waited says nothing about the next (accept(2));
 /// without a free descriptor or memory the queue stays ready, and trying again at once would spin.
 fn pause_after(error: &io::Error) -> Option<Duration> {
-    match error.kind() {
+    let of_one_connection = matches!(
+        error.kind(),
         io::ErrorKind::ConnectionAborted
-        | io::ErrorKind::ConnectionReset
-        | io::ErrorKind::ConnectionRefused
-        | io::ErrorKind::Interrupted
-        | io::ErrorKind::HostUnreachable
-        | io::ErrorKind::NetworkUnreachable
-        | io::ErrorKind::NetworkDown => None,
-        _ => Some(PAUSE),
-    }
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::Interrupted
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::NetworkDown
+    );
+    (!of_one_connection).then_some(PAUSE)
 }
 
 const PAUSE: Duration = Duration::from_millis(100);

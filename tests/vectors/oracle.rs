@@ -42,9 +42,12 @@ static SIDES: LazyLock<Vec<Side>> = LazyLock::new(|| {
     Algorithm::ALL
         .into_iter()
         .filter(|algorithm| *algorithm != Algorithm::Es512)
-        .map(|algorithm| match algorithm.family() {
-            KeyFamily::Rsa => SigningKey::from_pem(rsa.expose(), algorithm),
-            _ => SigningKey::generate(algorithm),
+        .map(|algorithm| {
+            if algorithm.family() == KeyFamily::Rsa {
+                SigningKey::from_pem(rsa.expose(), algorithm)
+            } else {
+                SigningKey::generate(algorithm)
+            }
         })
         .map(|key| side(&key.expect("a key")))
         .collect()

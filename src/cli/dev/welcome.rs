@@ -73,7 +73,7 @@ impl Welcome {
             IpAddr::V6(ip) if self.certificate.is_none() && ip.is_loopback() => {
                 format!("{scheme}://[::1]:{port}")
             }
-            _ => format!("{scheme}://localhost:{port}"),
+            IpAddr::V4(_) | IpAddr::V6(_) => format!("{scheme}://localhost:{port}"),
         }
     }
 }

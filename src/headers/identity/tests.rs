@@ -82,10 +82,10 @@ fn claims() -> Object {
         "mixed": ["a", null, 1, true, ["x", "y"], {"k": "v"}, " b", ""],
         "address": {"city": "K\u00f6ln", "zip": "1,2"}
     }"#;
-    match crate::json::parse(text).unwrap() {
-        Value::Object(object) => object,
-        other => panic!("{other:?}"),
-    }
+    let Value::Object(object) = crate::json::parse(text).unwrap() else {
+        panic!("not an object");
+    };
+    object
 }
 
 /// The lines that a claim becomes.

@@ -7,10 +7,10 @@ use crate::json::ClaimPath;
 use super::*;
 
 fn object(text: &str) -> Object {
-    match crate::json::parse(text.as_bytes()).unwrap() {
-        Value::Object(object) => object,
-        other => panic!("{other:?}"),
-    }
+    let Value::Object(object) = crate::json::parse(text.as_bytes()).unwrap() else {
+        panic!("not an object: {text}");
+    };
+    object
 }
 
 fn rule(claim: &str, test: Test) -> Rule {
