@@ -104,18 +104,13 @@ impl ClientIo {
         .await;
     }
 
-    fn note_write(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        match &result {
+    /// Notes whether a write or flush can go on.
+    fn note_progress<T>(&self, result: &Poll<io::Result<T>>) {
+        match result {
             Poll::Pending => self.note_blocked(true),
-            Poll::Ready(Ok(written)) => {
-                self.moments
-                    .bytes_written
-                    .fetch_add(*written as u64, Relaxed);
-                self.note_blocked(false);
-            }
+            Poll::Ready(Ok(_)) => self.note_blocked(false),
             Poll::Ready(Err(_)) => {}
         }
-        result
     }
 
     fn note_blocked(&self, blocked: bool) {
@@ -133,12 +128,8 @@ impl AsyncRead for ClientIo {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let before = buf.filled().len();
         let Some(http1) = &mut this.http1 else {
-            ready!(this.stream.poll_read(cx, buf))?;
-            let count = buf.filled().len() - before;
-            this.moments.bytes_read.fetch_add(count as u64, Relaxed);
-            return Poll::Ready(Ok(()));
+            return this.stream.poll_read(cx, buf);
         };
         let result = http1.poll_read(cx, buf, &mut this.stream, &this.moments);
         let within_head = http1.check.is_within_head();
@@ -178,8 +169,6 @@ impl Http1Guard {
             return Poll::Ready(Ok(()));
         } else {
             ready!(stream.poll_read(cx, buf))?;
-            let count = buf.filled().len() - before;
-            moments.bytes_read.fetch_add(count as u64, Relaxed);
         }
         if self.given == self.ahead.len() {
             self.given = 0;
@@ -257,7 +246,6 @@ impl Http1Guard {
             let mut early = ReadBuf::new(&mut room);
             ready!(stream.poll_read(cx, &mut early))?;
             let early = early.filled();
-            moments.bytes_read.fetch_add(early.len() as u64, Relaxed);
             self.ahead.extend_from_slice(early);
             self.ended = early.is_empty();
         }
@@ -280,7 +268,8 @@ impl AsyncWrite for ClientIo {
             Stream::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
             Stream::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
         };
-        this.note_write(result)
+        this.note_progress(&result);
+        result
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -289,11 +278,7 @@ impl AsyncWrite for ClientIo {
             Stream::Plain(stream) => Pin::new(stream).poll_flush(cx),
             Stream::Tls(stream) => Pin::new(stream).poll_flush(cx),
         };
-        match &result {
-            Poll::Pending => this.note_blocked(true),
-            Poll::Ready(Ok(())) => this.note_blocked(false),
-            Poll::Ready(Err(_)) => {}
-        }
+        this.note_progress(&result);
         result
     }
 

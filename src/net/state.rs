@@ -55,8 +55,6 @@ pub(super) struct Moments {
     pub(super) upgraded: AtomicBool,
     /// The reader that waits for the answer to a request for an upgrade.
     pub(super) reader: AtomicWaker,
-    pub(super) bytes_read: AtomicU64,
-    pub(super) bytes_written: AtomicU64,
 }
 
 impl ConnectionState {
@@ -141,18 +139,6 @@ impl ConnectionState {
     #[must_use]
     pub fn is_within_head(&self) -> bool {
         self.moments.within_head.load(Relaxed)
-    }
-
-    /// Bytes read from the client so far, after TLS.
-    #[must_use]
-    pub fn bytes_read(&self) -> u64 {
-        self.moments.bytes_read.load(Relaxed)
-    }
-
-    /// Bytes written to the client so far, before TLS.
-    #[must_use]
-    pub fn bytes_written(&self) -> u64 {
-        self.moments.bytes_written.load(Relaxed)
     }
 
     /// A number that differs whenever something has changed that a limit is measured from.

@@ -247,7 +247,6 @@ fn phases_follow_bytes_and_requests() {
         assert_eq!(io.read(&mut room).await.unwrap(), 10);
         state.request_began();
         assert_eq!(state.phase(), Phase::Serving);
-        assert_eq!(state.bytes_read(), 18);
         let before = state.changes();
         state.response_waits();
         assert_eq!(
@@ -283,7 +282,6 @@ fn a_client_that_takes_nothing_blocks_until_it_does() {
             let _ = futures_util::future::poll_immediate(io.write(&block)).await;
         }
         assert_ne!(state.changes(), before, "progress counts anew");
-        assert!(state.bytes_written() >= 1 << 16);
     });
 }
 
