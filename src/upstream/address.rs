@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use rustls_pki_types::ServerName;
+use rustls::pki_types::ServerName;
 
 use crate::config::UpstreamUrl;
 

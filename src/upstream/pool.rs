@@ -11,8 +11,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use http::{Request, Response, Version};
-use http_body::Body;
-use hyper::body::{Bytes, Incoming};
+use hyper::body::{Body, Bytes, Incoming};
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::SendRequest;
 

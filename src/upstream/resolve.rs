@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use rustls_pki_types::ServerName;
+use rustls::pki_types::ServerName;
 
 use crate::config::UpstreamUrl;
 

@@ -2,8 +2,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use rustls::client::{ClientConfig, Resumption};
+use rustls::pki_types::ServerName;
 use rustls::{HandshakeKind, RootCertStore};
-use rustls_pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 
