@@ -60,7 +60,7 @@ pub enum Clock {
     /// The system's clock.
     #[default]
     System,
-    /// Seconds since the epoch, set by a test or by `--at`.
+    /// Seconds since the epoch, set by a test.
     Manual(Arc<AtomicI64>),
 }
 

@@ -80,8 +80,7 @@ pub fn main() -> ExitCode {
 }
 
 /// The command line as data: for completions, manual pages and tests.
-#[must_use]
-pub fn command() -> clap::Command {
+pub(super) fn command() -> clap::Command {
     Cli::command()
 }
 

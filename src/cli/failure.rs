@@ -53,7 +53,7 @@ pub(super) enum Failure {
         places: String,
     },
     /// The configuration is wrong, with every place.
-    #[error("{0}")]
+    #[error(transparent)]
     Config(#[from] ConfigErrors),
     /// The configuration is valid, and too dangerous to run.
     #[error("the configuration is refused: {codes}")]
@@ -62,7 +62,7 @@ pub(super) enum Failure {
         codes: String,
     },
     /// The keys of an issuer cannot be loaded.
-    #[error("{0}")]
+    #[error(transparent)]
     Keys(#[from] KeysError),
     /// A key given on the command line cannot be used.
     #[error("{what}: {error}")]
@@ -89,7 +89,7 @@ pub(super) enum Failure {
     #[error("standard input or output: {0}")]
     Stream(#[from] io::Error),
     /// The gateway does not start.
-    #[error("{0}")]
+    #[error(transparent)]
     Start(#[from] StartError),
     /// The address that `dev` wants is taken.
     #[error("{error}\n  another program listens there: choose another address with {option}")]
@@ -100,7 +100,7 @@ pub(super) enum Failure {
         option: &'static str,
     },
     /// The admin listener gave no answer, or a refusal.
-    #[error("{0}")]
+    #[error(transparent)]
     Admin(#[from] AdminError),
     /// The crypto library has no randomness.
     #[error("the system has no randomness")]

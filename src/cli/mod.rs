@@ -23,4 +23,4 @@ mod times;
 mod token;
 mod version;
 
-pub use command::{command, main};
+pub use command::main;

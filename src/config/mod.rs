@@ -42,4 +42,4 @@ pub use model::{
 pub use reference::{Key, reference};
 pub use resolve::{Environment, load, parse};
 pub use source::Places;
-pub use units::{format_duration, format_size, parse_duration, parse_size};
+pub use units::parse_duration;

@@ -38,7 +38,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 ///
 /// # Errors
 /// A message that says what to write instead.
-pub fn parse_size(text: &str) -> Result<u64, String> {
+pub(super) fn parse_size(text: &str) -> Result<u64, String> {
     let bytes = parse(text, "64KiB", |unit| {
         Ok(match unit.to_ascii_lowercase().as_str() {
             "b" | "byte" | "bytes" => 1,
@@ -63,8 +63,7 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
 }
 
 /// A duration as [`parse_duration`] reads it, in the largest unit that divides it.
-#[must_use]
-pub fn format_duration(duration: Duration) -> String {
+pub(super) fn format_duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     if duration.subsec_nanos() > 0 {
         return format!("{}ms", duration.as_millis());
@@ -79,8 +78,7 @@ pub fn format_duration(duration: Duration) -> String {
 }
 
 /// A size as [`parse_size`] reads it, in the largest binary unit that divides it.
-#[must_use]
-pub fn format_size(bytes: u64) -> String {
+pub(super) fn format_size(bytes: u64) -> String {
     for (shift, unit) in [(30, "GiB"), (20, "MiB"), (10, "KiB")] {
         if bytes > 0 && bytes.trailing_zeros() >= shift {
             return format!("{}{unit}", bytes >> shift);

@@ -37,7 +37,6 @@ pub struct Peer {
 /// The permit to forward one request. Only [`decide`] makes one.
 pub struct Admission {
     route: Arc<Route>,
-    client: Client,
     upgrade: Option<Upgrade>,
     path_and_query: Option<PathAndQuery>,
     expires: Option<UnixTime>,
@@ -48,12 +47,6 @@ impl Admission {
     #[must_use]
     pub fn route(&self) -> &Arc<Route> {
         &self.route
-    }
-
-    /// Who asks.
-    #[must_use]
-    pub fn client(&self) -> IpAddr {
-        self.client.address
     }
 
     /// The upgrade it asks for.
@@ -145,7 +138,6 @@ pub fn decide(
             .filter(|_| !route.outlive_token)
             .and_then(usable_until),
         route,
-        client,
         upgrade,
         path_and_query,
     })

@@ -117,12 +117,10 @@ pub fn append_via(headers: &mut HeaderMap, version: Version) {
     headers.append(header::VIA, HeaderValue::from_static(ours));
 }
 
-/// The request id that a trusted proxy gave: one `X-Request-Id` line of 1 to 128 visible ASCII characters.
+/// The id that a request came with: one `X-Request-Id` line of 1 to 128 visible ASCII characters. Only that of a trusted
+/// proxy is to be believed.
 #[must_use]
-pub fn request_id_of(headers: &HeaderMap, via_trusted_proxy: bool) -> Option<&str> {
-    if !via_trusted_proxy {
-        return None;
-    }
+pub fn request_id_of(headers: &HeaderMap) -> Option<&str> {
     let mut lines = headers.get_all(REQUEST_ID).iter();
     let id = lines.next()?.to_str().ok()?;
     let good = lines.next().is_none()

@@ -145,14 +145,12 @@ fn put(headers: &mut HeaderMap, name: &HeaderName, text: String) {
 /// either end, which would be lost (RFC 9110 §5.5): ` alice` must not become `alice`.
 ///
 /// Strings, numbers and booleans as text, arrays and objects as JSON; `null` is nothing.
-#[must_use]
-pub fn encode_value(value: &Value) -> Option<String> {
+fn encode_value(value: &Value) -> Option<String> {
     encode(value, b'%')
 }
 
 /// An element of `csv` and `repeat`: as [`encode_value`], and `,` too.
-#[must_use]
-pub fn encode_element(value: &Value) -> Option<String> {
+fn encode_element(value: &Value) -> Option<String> {
     encode(value, b',')
 }
 

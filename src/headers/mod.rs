@@ -21,9 +21,7 @@ pub use connection::{
 };
 pub use cookies::join_cookies;
 pub use forwarded::{Client, TrustedProxies, append_via, client_of, request_id_of, set_forwarded};
-pub use identity::{
-    ArrayStyle, ClaimHeader, ClaimHeaders, StripSet, encode_element, encode_value, is_reserved_name,
-};
+pub use identity::{ArrayStyle, ClaimHeader, ClaimHeaders, StripSet, is_reserved_name};
 pub use path::{laxest_reading, without_prefix};
 pub use target::{PathAllow, Target, TargetError};
 pub use trailers::strip_trailers;

@@ -24,7 +24,7 @@ pub struct IssuerPolicy {
     pub require: Vec<Box<str>>,
     /// Accepted `typ` values, lower case, without `application/`; an absent `typ` counts as `jwt`.
     pub token_types: Vec<Box<str>>,
-    /// Most seconds between `iat` and `exp`, if limited; then `iat` must be there.
+    /// Longest time between `iat` and `exp`, if limited; then `iat` must be there.
     pub max_lifetime: Option<Duration>,
     /// Whether tokens bound to a sender (`cnf`) pass as bearer tokens.
     pub accept_cnf: bool,

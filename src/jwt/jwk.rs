@@ -10,7 +10,7 @@ use super::{Algorithm, AlgorithmSet, KeyError, VerifyingKey, base64url};
 pub const JWK_SET_MAX_BYTES: usize = 1 << 20;
 
 /// Keys of a JWK Set that are read: 100. Providers publish two to ten.
-pub const JWK_SET_MAX_KEYS: usize = 100;
+const JWK_SET_MAX_KEYS: usize = 100;
 
 /// What a JWK Set document held.
 #[derive(Debug)]

@@ -23,9 +23,7 @@ pub use compact::CompactJws;
 pub use error::{KeyError, TokenError};
 pub use header::JoseHeader;
 pub use issuer::{AudienceMatch, Issuer, IssuerPolicy};
-pub use jwk::{
-    JWK_SET_MAX_BYTES, JWK_SET_MAX_KEYS, JwkSetError, ParsedJwkSet, SkippedKey, parse_jwk_set,
-};
+pub use jwk::{JWK_SET_MAX_BYTES, JwkSetError, ParsedJwkSet, SkippedKey, parse_jwk_set};
 pub use key_set::{KeyLookupError, KeySet};
 pub use sign::SigningKey;
 pub use verify::{VerifiedToken, verify};

@@ -5,13 +5,13 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::config::{Issuer, KeySource, PemFile};
-use crate::jwt::{Algorithm, KeySet, SkippedKey, VerifyingKey, parse_jwk_set};
+use crate::jwt::{Algorithm, JWK_SET_MAX_BYTES, KeySet, SkippedKey, VerifyingKey, parse_jwk_set};
 use crate::secret::Secret;
 
 use super::generated_key;
 
 /// Most bytes that are read of a key file: one more than a JWK Set may have, so that the parser sees that it is too large.
-const MAX_FILE: u64 = 1024 * 1024 + 1;
+const MAX_FILE: u64 = JWK_SET_MAX_BYTES as u64 + 1;
 
 /// An issuer's keys, as loaded.
 #[derive(Debug)]

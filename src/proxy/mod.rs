@@ -21,6 +21,5 @@ pub use body::{BodyError, RequestBody};
 pub use context::{
     ConnectionContext, InForce, Publisher, RequestSnapshot, SharedState, WorkerContext, WorkerLocal,
 };
-pub use respond::rejection_response;
 pub use response_body::ResponseBody;
 pub use service::serve;

@@ -18,8 +18,7 @@ use super::response_body::Payload;
 ///
 /// The client learns the reason and nothing of the detail, except what RFC 6750 §3 and RFC 9110 §15.5.6 want it to
 /// know: the scopes and the methods of the route.
-#[must_use]
-pub fn rejection_response(
+pub(super) fn rejection_response(
     rejection: &Rejection,
     realm: &str,
     request_id: &str,

@@ -13,4 +13,3 @@ mod watcher;
 pub use handle::{ReloadHandle, ReloadReport};
 pub use reloader::start;
 pub use source::Source;
-pub use watcher::Watcher;

@@ -29,7 +29,7 @@ const MAX_LINKS: usize = 40;
 
 /// Watches the directories of files, and of every symbolic link on the way to them: a file that is replaced by a
 /// rename, or through a link (the `..data` of a Kubernetes volume), sends no event of its own.
-pub struct Watcher {
+pub(super) struct Watcher {
     system: Option<RecommendedWatcher>,
     happened: Arc<Notify>,
     watched: BTreeSet<PathBuf>,
@@ -42,7 +42,7 @@ pub struct Watcher {
 
 /// Why files are to be looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cause {
+pub(super) enum Cause {
     /// Something happened in a watched directory.
     Event,
     /// It is time to look.
@@ -51,8 +51,7 @@ pub enum Cause {
 
 impl Watcher {
     /// A watcher of nothing yet. Must be made inside a runtime.
-    #[must_use]
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         let happened = Arc::new(Notify::new());
         let signal = Arc::clone(&happened);
         let system = notify::recommended_watcher(move |event: notify::Result<Event>| {
@@ -74,7 +73,7 @@ impl Watcher {
     }
 
     /// Watches for these files and no others. To be called again after each change: directories may have been replaced.
-    pub fn watch(&mut self, files: &BTreeSet<PathBuf>) {
+    pub(super) fn watch(&mut self, files: &BTreeSet<PathBuf>) {
         let wanted: BTreeSet<PathBuf> = files.iter().flat_map(|file| directories(file)).collect();
         let Some(system) = &mut self.system else {
             self.next_poll = self.next_poll.min(Instant::now() + POLL_UNWATCHED);
@@ -100,7 +99,7 @@ impl Watcher {
     }
 
     /// Waits until files may have changed. May be dropped and called again without losing an event.
-    pub async fn changed(&mut self) -> Cause {
+    pub(super) async fn changed(&mut self) -> Cause {
         let happened = Arc::clone(&self.happened);
         if !self.pending
             && timeout_at(self.next_poll, happened.notified())

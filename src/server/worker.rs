@@ -127,12 +127,6 @@ impl Workers {
         Ok(())
     }
 
-    /// The longest time since a worker last beat, for livez: each beats every second.
-    #[must_use]
-    pub fn silence(&self) -> Duration {
-        self.pulse.silence()
-    }
-
     /// What can be asked of the workers while another thread waits in [`Self::join`].
     #[must_use]
     pub fn pulse(&self) -> Pulse {

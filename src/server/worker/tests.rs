@@ -121,7 +121,7 @@ fn workers_serve_until_they_are_drained() {
         assert!(text.starts_with("HTTP/1.1 404 "), "{text}");
     }
     running.until("a beat of each worker", |running| {
-        running.workers.silence() < Duration::from_secs(2)
+        running.workers.pulse().silence() < Duration::from_secs(2)
     });
     running.until("all closed", |running| {
         running.shared.connections.load(Relaxed) == 0
