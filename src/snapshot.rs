@@ -284,9 +284,9 @@ mod tests {
         };
         let first = built("", None, &fixtures);
         refresh_addresses(&first.upstreams[0]).await;
-        let sockets = |snapshot: &Snapshot| -> Vec<String> {
+        let sockets = |snapshot: &Snapshot| -> Vec<_> {
             let addresses = snapshot.upstreams[0].addresses().into_iter();
-            addresses.map(|address| address.0).collect()
+            addresses.map(|address| address.socket).collect()
         };
         let known = sockets(&first);
         assert!(!known.is_empty());

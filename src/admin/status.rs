@@ -11,7 +11,7 @@ use crate::clock::UnixTime;
 use crate::jwt::{Algorithm, AlgorithmSet, Issuer, SkippedKey};
 use crate::net::CertificateInfo;
 use crate::reload::{ReloadHandle, ReloadReport};
-use crate::upstream::Upstream;
+use crate::upstream::{AddressReport, Upstream};
 
 use super::routes::AdminState;
 
@@ -184,12 +184,20 @@ impl UpstreamStatus {
         Self {
             name: upstream.config.name.to_string(),
             addresses: addresses
-                .map(|(address, requests, left_out_seconds)| AddressStatus {
-                    address,
-                    requests,
-                    left_out_seconds,
-                })
+                .map(|address| AddressStatus::of(&address))
                 .collect(),
+        }
+    }
+}
+
+impl AddressStatus {
+    fn of(address: &AddressReport) -> Self {
+        // Up: what is left out for another millisecond is not in use.
+        let seconds = address.left_out.as_millis().div_ceil(1000);
+        Self {
+            address: address.socket.to_string(),
+            requests: address.in_flight,
+            left_out_seconds: u64::try_from(seconds).unwrap_or(u64::MAX),
         }
     }
 }

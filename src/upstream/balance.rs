@@ -1,8 +1,9 @@
 //! An upstream, shared by the workers: its present addresses, and which to take.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use smallvec::SmallVec;
@@ -32,6 +33,17 @@ pub struct Upstream {
     pub(super) used: AtomicBool,
     /// Whether a connect failed since the last resolution: then the names are looked up again early.
     pub(super) doubted: AtomicBool,
+}
+
+/// How one address of an upstream is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AddressReport {
+    /// Where to connect.
+    pub socket: SocketAddr,
+    /// Requests that have been sent and whose answer has not ended.
+    pub in_flight: usize,
+    /// How much longer it is left out; nothing while it is in use.
+    pub left_out: Duration,
 }
 
 /// Why an upstream cannot be made.
@@ -73,18 +85,16 @@ impl Upstream {
         }))
     }
 
-    /// The addresses in use and left out, for `/status`: (address, requests in flight, seconds left out).
+    /// The addresses in use and left out, for `/status`.
     #[must_use]
-    pub fn addresses(&self) -> Vec<(String, usize, u64)> {
+    pub fn addresses(&self) -> Vec<AddressReport> {
         let now = Instant::now();
-        let present = self.present.load();
-        let mut all = Vec::with_capacity(present.len());
-        for address in present.iter() {
-            let out_for = address.out_for(now).as_millis().div_ceil(1000);
-            let seconds = u64::try_from(out_for).unwrap_or(u64::MAX);
-            all.push((address.socket.to_string(), address.in_flight(), seconds));
-        }
-        all
+        let report = |address: &Arc<Address>| AddressReport {
+            socket: address.socket,
+            in_flight: address.in_flight(),
+            left_out: address.out_for(now),
+        };
+        self.present.load().iter().map(report).collect()
     }
 
     /// Takes an address for a request, unless it is among `tried`: of two random ones that are not left out the one
@@ -207,7 +217,7 @@ mod tests {
     use super::super::testing::upstream_at;
     use super::*;
 
-    fn addresses(count: u16) -> Vec<std::net::SocketAddr> {
+    fn addresses(count: u16) -> Vec<SocketAddr> {
         (1..=count)
             .map(|port| ([127, 0, 0, 1], port).into())
             .collect()
@@ -221,10 +231,14 @@ mod tests {
         let held: Vec<_> = (0..100)
             .map(|_| upstream.choose(now, &mut random, &[]).expect("an address"))
             .collect();
-        let loads: Vec<usize> = upstream.addresses().iter().map(|one| one.1).collect();
+        let loads: Vec<usize> = upstream
+            .addresses()
+            .iter()
+            .map(|one| one.in_flight)
+            .collect();
         assert_eq!(loads, [50, 50]);
         drop(held);
-        assert!(upstream.addresses().iter().all(|one| one.1 == 0));
+        assert!(upstream.addresses().iter().all(|one| one.in_flight == 0));
     }
 
     #[test]
@@ -261,7 +275,8 @@ mod tests {
             tried.push(Arc::clone(taken.address()));
         }
         assert_eq!(tried.len(), 3);
-        assert_eq!(upstream.addresses()[0].2, 1, "seconds left out");
+        let left_out = upstream.addresses()[0].left_out;
+        assert!((1..=1000).contains(&left_out.as_millis()), "{left_out:?}");
     }
 
     #[test]

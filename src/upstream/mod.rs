@@ -17,7 +17,7 @@ mod testing;
 mod tests;
 
 pub use address::{Address, InFlight};
-pub use balance::{Upstream, UpstreamError};
+pub use balance::{AddressReport, Upstream, UpstreamError};
 pub use pool::{Pools, SendError};
 pub use resolve::{refresh_addresses, take_over_addresses};
 pub use sent::{Sent, SentBody};

@@ -67,7 +67,7 @@ fn a_body_that_ends_too_soon_is_an_error_and_its_connection_is_gone() {
             .collect()
             .await
             .expect_err("too short");
-        assert_eq!(upstream.addresses()[0].1, 0, "nothing is in flight");
+        assert_eq!(upstream.addresses()[0].in_flight, 0, "nothing is in flight");
         worker
             .send(&upstream, Method::GET, "")
             .await
@@ -96,9 +96,9 @@ fn a_body_that_is_dropped_before_its_end_closes_the_connection() {
             .expect("a head");
         let mut body = sent.response.into_body();
         body.frame().await.expect("a frame").expect("data");
-        assert_eq!(upstream.addresses()[0].1, 1, "in flight");
+        assert_eq!(upstream.addresses()[0].in_flight, 1, "in flight");
         drop(body);
-        assert_eq!(upstream.addresses()[0].1, 0);
+        assert_eq!(upstream.addresses()[0].in_flight, 0);
         assert_eq!(worker.get(&upstream).await, "next");
         assert_eq!(server.connections(), [0, 1]);
     });
