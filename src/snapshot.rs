@@ -143,12 +143,8 @@ fn prepare_upstreams(
 ) -> Vec<Arc<Upstream>> {
     let mut upstreams = Vec::with_capacity(config.upstreams.len());
     for upstream in &config.upstreams {
-        let kept = previous.and_then(|previous| {
-            previous
-                .upstreams
-                .iter()
-                .find(|kept| has_same_settings(&kept.config, upstream))
-        });
+        let kept =
+            previous.and_then(|previous| previous.upstreams.iter().find(|kept| kept.is(upstream)));
         if let Some(kept) = kept {
             upstreams.push(Arc::clone(kept));
             continue;
@@ -169,16 +165,6 @@ fn prepare_upstreams(
         }
     }
     upstreams
-}
-
-/// Whether two upstreams differ in their place in the file alone. One with a CA file never does: the file may have
-/// changed.
-fn has_same_settings(kept: &config::Upstream, wanted: &config::Upstream) -> bool {
-    wanted.ca.is_none()
-        && config::Upstream {
-            place: wanted.place.clone(),
-            ..kept.clone()
-        } == *wanted
 }
 
 fn load_certificates(

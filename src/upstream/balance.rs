@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 use crate::config;
 use crate::metrics::UpstreamMetrics;
 
-use super::connect::{ClientTls, client_tls};
+use super::connect::{ClientTls, client_tls, read_ca};
 use super::resolve::Names;
 use super::{Address, InFlight};
 
@@ -23,6 +23,8 @@ pub struct Upstream {
     pub id: u64,
     /// Its counters.
     pub metrics: Arc<UpstreamMetrics>,
+    /// What its CA file held, if it has https URLs.
+    ca: Option<Vec<u8>>,
     /// For its https URLs.
     pub(super) tls: Option<ClientTls>,
     /// The addresses of all URLs: replaced as a whole, by whoever holds `names`.
@@ -66,8 +68,11 @@ impl Upstream {
         metrics: Arc<UpstreamMetrics>,
     ) -> Result<Arc<Self>, UpstreamError> {
         static IDS: AtomicU64 = AtomicU64::new(1);
-        let tls = if config.urls.iter().any(|url| url.tls) {
-            Some(client_tls(config.ca.as_deref())?)
+        let secure = config.urls.iter().any(|url| url.tls);
+        let file = config.ca.as_deref().filter(|_| secure);
+        let ca = file.map(read_ca).transpose()?;
+        let tls = if secure {
+            Some(client_tls(file.zip(ca.as_deref()))?)
         } else {
             None
         };
@@ -75,6 +80,7 @@ impl Upstream {
         let present = ArcSwap::from_pointee(names.addresses(&[], Instant::now()));
         Ok(Arc::new(Self {
             config,
+            ca,
             id: IDS.fetch_add(1, Ordering::Relaxed),
             metrics,
             tls,
@@ -83,6 +89,22 @@ impl Upstream {
             used: AtomicBool::new(false),
             doubted: AtomicBool::new(false),
         }))
+    }
+
+    /// Whether it is what `wanted` asks for: the same settings, wherever they stand in the file, and a CA file that holds
+    /// what it held.
+    #[must_use]
+    pub fn is(&self, wanted: &config::Upstream) -> bool {
+        let settings = config::Upstream {
+            place: wanted.place.clone(),
+            ..self.config.clone()
+        };
+        let trusts_the_same = match (&self.ca, &wanted.ca) {
+            (Some(content), Some(file)) => read_ca(file).is_ok_and(|new| new == *content),
+            (Some(_), None) => false,
+            (None, _) => true,
+        };
+        settings == *wanted && trusts_the_same
     }
 
     /// The addresses in use and left out, for `/status`.

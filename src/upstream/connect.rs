@@ -24,30 +24,37 @@ use super::{Address, Upstream, UpstreamError};
 /// What https upstreams are connected to with. Sessions are resumed.
 pub(super) type ClientTls = TlsConnector;
 
-/// Trusts the certificates of `ca`, or the system's.
+/// Reads a CA file.
 ///
 /// # Errors
-/// A file that cannot be read or holds no certificate; a system without roots.
-pub(super) fn client_tls(ca: Option<&Path>) -> Result<ClientTls, UpstreamError> {
+/// When it cannot be read.
+pub(super) fn read_ca(file: &Path) -> Result<Vec<u8>, UpstreamError> {
+    std::fs::read(file).map_err(|error| problem(file, &error))
+}
+
+/// Trusts the certificates of a CA file, with what it holds, or the system's.
+///
+/// # Errors
+/// A file that holds no certificate; a system without roots.
+pub(super) fn client_tls(ca: Option<(&Path, &[u8])>) -> Result<ClientTls, UpstreamError> {
     let roots = match ca {
-        Some(file) => roots_of(file)?,
+        Some((file, content)) => roots_of(file, content)?,
         None => system_roots()?,
     };
+    let place = ca.map_or(Path::new(SYSTEM), |(file, _)| file);
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| problem(ca.unwrap_or(Path::new(SYSTEM)), &error))?
+        .map_err(|error| problem(place, &error))?
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(TlsConnector::from(Arc::new(config)))
 }
 
-fn roots_of(file: &Path) -> Result<RootCertStore, UpstreamError> {
+fn roots_of(file: &Path, content: &[u8]) -> Result<RootCertStore, UpstreamError> {
     let mut roots = RootCertStore::empty();
-    let certificates =
-        CertificateDer::pem_file_iter(file).map_err(|error| problem(file, &error))?;
-    for certificate in certificates {
+    for certificate in CertificateDer::pem_slice_iter(content) {
         let certificate = certificate.map_err(|error| problem(file, &error))?;
         roots
             .add(certificate)

@@ -105,3 +105,23 @@ fn a_ca_file_without_a_certificate_is_an_error_with_its_name() {
         assert_eq!(error.file, path);
     }
 }
+
+#[test]
+fn an_upstream_is_another_one_when_its_ca_file_or_a_setting_changed() {
+    on_a_worker(|_| async move {
+        let (ca, port) = tls_server("localhost").await;
+        let upstream = upstream_of(&[https("localhost", port)], |settings| {
+            settings.ca = Some(ca.path().to_owned());
+        });
+        let mut wanted = upstream.config.clone();
+        wanted.place.line += 1;
+        assert!(upstream.is(&wanted), "wherever it stands");
+        wanted.max_idle += 1;
+        assert!(!upstream.is(&wanted));
+        let (other, _) = tls_server("localhost").await;
+        std::fs::copy(other.path(), ca.path()).expect("replaced");
+        assert!(!upstream.is(&upstream.config));
+        std::fs::remove_file(ca.path()).expect("removed");
+        assert!(!upstream.is(&upstream.config));
+    });
+}
