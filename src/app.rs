@@ -310,12 +310,13 @@ async fn resolve_upstreams(snapshot: &Publisher) {
     }
 }
 
-/// Resolves names again as they age, of the upstreams in force.
+/// Resolves names again as they age, of the upstreams in force. Each in a task of its own: a slow name holds up no other.
 async fn keep_resolving(snapshot: Publisher) {
     loop {
         tokio::time::sleep(RESOLVE_TICK).await;
-        let upstreams = snapshot.load_full().upstreams.clone();
-        futures_util::future::join_all(upstreams.iter().map(upstream::refresh_addresses)).await;
+        for upstream in snapshot.load_full().upstreams.clone() {
+            tokio::spawn(async move { upstream::refresh_addresses(&upstream).await });
+        }
     }
 }
 

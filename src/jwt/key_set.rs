@@ -4,7 +4,7 @@ use super::{Algorithm, AlgorithmSet, KeyError, SkippedKey, VerifyingKey};
 
 /// The keys of one issuer, in the order in which they were given.
 ///
-/// Invariant: of two keys with one `kid`, no algorithm is served by both; the same holds of equal keys without `kid`.
+/// Invariant: a `kid` names one key; and no algorithm of a key is served by an equal one.
 #[derive(Debug, Default)]
 pub struct KeySet {
     // A few keys, a hundred at most: looking at each costs less than hashing the kid.
@@ -116,12 +116,9 @@ impl<'s> IntoIterator for &'s KeySet {
     }
 }
 
-/// Whether one kid names these two different keys for one algorithm.
+/// Whether one kid names these two different keys, for whatever algorithms: which is meant would be a guess.
 fn is_ambiguous(key: &VerifyingKey, other: &VerifyingKey) -> bool {
-    key.kid().is_some()
-        && key.kid() == other.kid()
-        && key.thumbprint() != other.thumbprint()
-        && !key.algorithms().intersection(other.algorithms()).is_empty()
+    key.kid().is_some() && key.kid() == other.kid() && key.thumbprint() != other.thumbprint()
 }
 
 fn only<T>(mut all: impl Iterator<Item = T>) -> Option<T> {

@@ -23,7 +23,7 @@ fn a_key_is_found_by_its_kid_and_algorithm() {
     let keys = vec![
         secret(1, Algorithm::Hs256).with_kid("a"),
         secret(2, Algorithm::Hs256).with_kid("b"),
-        secret(3, Algorithm::Hs384).with_kid("a"),
+        secret(3, Algorithm::Hs384).with_kid("c"),
     ];
     let (set, skipped) = KeySet::new(keys, all());
     assert_eq!(skipped, []);
@@ -32,8 +32,8 @@ fn a_key_is_found_by_its_kid_and_algorithm() {
     let hs256 = Algorithm::Hs256;
     assert_eq!(find(Some("a"), hs256), of(1, hs256));
     assert_eq!(find(Some("b"), hs256), of(2, hs256));
-    assert_eq!(find(Some("a"), Algorithm::Hs384), of(3, Algorithm::Hs384));
-    for unknown in ["", "A", "a ", "c"] {
+    assert_eq!(find(Some("c"), Algorithm::Hs384), of(3, Algorithm::Hs384));
+    for unknown in ["", "A", "a ", "d"] {
         assert_eq!(find(Some(unknown), hs256), Err(KeyLookupError::Unknown));
     }
     assert_eq!(
@@ -47,6 +47,20 @@ fn a_key_is_found_by_its_kid_and_algorithm() {
         "one fits"
     );
     assert_eq!(find(None, Algorithm::Hs512), Err(KeyLookupError::Unknown));
+}
+
+#[test]
+fn a_kid_of_two_keys_names_neither_even_for_other_algorithms() {
+    let keys = vec![
+        secret(1, Algorithm::Hs256).with_kid("a"),
+        secret(2, Algorithm::Hs384).with_kid("a"),
+        secret(3, Algorithm::Hs512).with_kid("b"),
+    ];
+    let (set, skipped) = KeySet::new(keys, all());
+    assert_eq!(skipped.len(), 2);
+    assert!(set.find(Some("a"), Algorithm::Hs256).is_err());
+    assert!(set.find(Some("a"), Algorithm::Hs384).is_err());
+    assert!(set.find(Some("b"), Algorithm::Hs512).is_ok());
 }
 
 #[test]
