@@ -15,7 +15,7 @@ pub(super) struct CheckedPath<'r> {
 /// Checks a path without query; it begins with `/`.
 ///
 /// Refused are dot segments in any of three decodings, also behind `;params` or between spaces; controls in any of
-/// them; raw backslashes; non-ASCII bytes; invalid percent escapes; and what is not UTF-8 once it is decoded, which
+/// them; slashes in `;params` by any of them; raw backslashes; non-ASCII bytes; invalid percent escapes; and what is not UTF-8 once it is decoded, which
 /// takes overlong dots and slashes with it.
 pub(super) fn check_path(path: &str) -> Result<CheckedPath<'_>, TargetError> {
     if !path.starts_with('/') {
@@ -120,6 +120,9 @@ fn check_encoded(path: &str, mut holds: PathAllow) -> Result<CheckedPath<'_>, Ta
     if lax.dot_segment {
         return Err(TargetError::DotSegment);
     }
+    if hides_slash(path.as_bytes()) {
+        return Err(TargetError::Malformed("an encoded slash in a parameter"));
+    }
     // Case and one slash at the end are no difference here: the route table folds case, and no prefix ends in a slash.
     let trimmed = |text: &[u8]| text.strip_suffix(b"/").map_or(text.len(), <[u8]>::len);
     let (plain, reading) = (decoded.as_bytes(), &lax.text[..]);
@@ -190,8 +193,7 @@ impl Lax {
         let mut segments: Vec<&[u8]> = Vec::new();
         let mut dot_segment = false;
         for segment in bytes[..end.unwrap_or(bytes.len())].split(|&byte| byte == b'/') {
-            let parameters = segment.iter().position(|&byte| byte == b';');
-            let name = trim(&segment[..parameters.unwrap_or(segment.len())]);
+            let name = trim(&segment[..parameters(segment).unwrap_or(segment.len())]);
             match name {
                 b"" => {}
                 b"." => dot_segment = true,
@@ -200,7 +202,9 @@ impl Lax {
                     segments.pop();
                 }
                 // Windows drops dots and blanks at the end of a name, in any order: nothing is left of these.
-                _ if without_end(name).is_empty() => dot_segment |= name.iter().any(is_blank),
+                _ if without_end(name).is_empty() => {
+                    dot_segment |= name.iter().any(|byte| is_blank(*byte))
+                }
                 _ => segments.push(name),
             }
         }
@@ -212,29 +216,58 @@ impl Lax {
     }
 }
 
+/// Where the parameters of a segment begin: at `;`, or at a `?` or `#` that was encoded, behind which a server that reads
+/// the decoded path as a target sees no path any more.
+fn parameters(segment: &[u8]) -> Option<usize> {
+    segment
+        .iter()
+        .position(|byte| matches!(byte, b';' | b'?' | b'#'))
+}
+
+/// Whether some decoding finds a slash in parameters that another one drops as a whole: `/;%252fx/admin` is `/admin` to
+/// who drops them first, and `/x/admin` to who decodes first. Only here does the laxest reading have a segment more than
+/// one on the way to it.
+fn hides_slash(path: &[u8]) -> bool {
+    let mut bytes = path.to_vec();
+    for _ in 0..=DECODINGS {
+        let segments = bytes.split(|byte| *byte == b'/');
+        for dropped in segments.filter_map(|segment| segment.get(parameters(segment)?..)) {
+            let mut dropped = dropped.to_vec();
+            for _ in 0..DECODINGS {
+                decode_leniently(&mut dropped);
+            }
+            if fold_lookalikes(&dropped).contains(&b'/') {
+                return true;
+            }
+        }
+        decode_leniently(&mut bytes);
+    }
+    false
+}
+
 /// Without white space at both ends.
 fn trim(mut name: &[u8]) -> &[u8] {
     while let [first, rest @ ..] = name
-        && is_blank(first)
+        && is_blank(*first)
     {
         name = rest;
     }
     while let [rest @ .., last] = name
-        && is_blank(last)
+        && is_blank(*last)
     {
         name = rest;
     }
     name
 }
 
-fn is_blank(byte: &u8) -> bool {
+fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
 }
 
 /// Without the dots and blanks at its end.
 fn without_end(mut name: &[u8]) -> &[u8] {
     while let [rest @ .., last] = name
-        && (*last == b'.' || is_blank(last))
+        && (*last == b'.' || is_blank(*last))
     {
         name = rest;
     }

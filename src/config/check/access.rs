@@ -18,6 +18,7 @@ pub(super) fn check(found: &mut Findings<'_>) {
         route(found, index);
     }
     public_above_protected(found);
+    public_prefix_stripped(found);
     unreachable_routes(found);
     claim_headers(found);
 }
@@ -134,6 +135,37 @@ fn public_above_protected(found: &mut Findings<'_>) {
         );
         let path = format!("routes[{index}].auth");
         found.warn("public-route-above-protected", &path, message);
+    }
+}
+
+/// Without its prefix a path may be any other of the upstream's.
+fn public_prefix_stripped(found: &mut Findings<'_>) {
+    let routes = &found.config.routes;
+    let mut warned = Vec::new();
+    for (index, public) in numbered(routes, AuthMode::None) {
+        let same = |protected: &&Route| {
+            protected.auth == AuthMode::Required && protected.upstream == public.upstream
+        };
+        let protected = routes.iter().find(same).filter(|_| public.strip_prefix);
+        if let Some(protected) = protected {
+            let rest = if protected.strip_prefix {
+                ""
+            } else {
+                &*protected.path
+            };
+            let message = format!(
+                "the public route `{}` leads to the upstream of the protected `{}`, and without \
+                 its prefix to every path there: `{}{rest}/..` needs no token",
+                public.name,
+                protected.name,
+                public.path.trim_end_matches('/'),
+            );
+            warned.push((index, message));
+        }
+    }
+    for (index, message) in warned {
+        let path = format!("routes[{index}].strip_prefix");
+        found.warn("public-prefix-stripped", &path, message);
     }
 }
 

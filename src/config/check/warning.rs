@@ -46,6 +46,7 @@ pub const WARNING_CODES: &[&str] = &[
     "no-route-needs-a-token",
     "no-routes",
     "optional-with-rules",
+    "public-prefix-stripped",
     "public-route-above-protected",
     "self-signed-certificate",
     "sender-binding-ignored",

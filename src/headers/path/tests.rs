@@ -40,7 +40,6 @@ fn escapes_are_decoded_once() {
         ("/%41pi", "/Api"),
         ("/%c3%a9t%C3%A9", "/été"),
         ("/100%25", "/100%"),
-        ("/a%3Fb%23c", "/a?b#c"),
         ("/%7Euser", "/~user"),
     ] {
         let checked = check_path(path).unwrap();
@@ -72,6 +71,9 @@ fn what_a_lax_upstream_reads_otherwise_has_its_laxest_reading() {
         ("/%EF%BD%81dm%EF%BC%A9n", "/\u{ff41}dm\u{ff29}n", "/admin"),
         ("/admin.%20./x", "/admin. ./x", "/admin/x"),
         ("/.../admin", "/.../admin", "/admin"),
+        ("/a%3Fb%23c", "/a?b#c", "/a"),
+        ("/admin%3Fx/y", "/admin?x/y", "/admin/y"),
+        ("/admin%2523", "/admin%23", "/admin"),
     ] {
         let checked = check_path(path).unwrap();
         assert_eq!(checked.decoded, decoded);

@@ -290,6 +290,8 @@ fn letters_of_any_script_that_share_a_case_do_not_pass_a_protected_path_by() {
         "/%EF%BC%A1dmin",
         "/admin%20./x",
         "/.../admin",
+        "/admin%3f",
+        "/admin%2523/x",
     ] {
         assert_eq!(
             find(&index, "gw.test", path),

@@ -4,7 +4,7 @@
 #[derive(Debug, Default)]
 pub(super) struct Answer {
     pub(super) statuses: Vec<u16>,
-    /// RST_STREAM frames.
+    /// `RST_STREAM` frames.
     pub(super) resets: usize,
     /// The error code of GOAWAY.
     pub(super) goaway: Option<u32>,

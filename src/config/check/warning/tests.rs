@@ -122,6 +122,11 @@ fn dangerous_settings_of_access_have_codes() {
             in_route("auth = \"optional\"\npath_allow = [\"double_slash\"]"),
         ),
         (
+            "public-prefix-stripped",
+            and(&route("/open", "auth = \"none\"\nstrip_prefix = true")
+                .replace("http://a", "http://127.0.0.1:9000")),
+        ),
+        (
             "public-route-above-protected",
             and(&route("/", "auth = \"none\"")),
         ),
