@@ -203,7 +203,7 @@ impl Lax {
                 }
                 // Windows drops dots and blanks at the end of a name, in any order: nothing is left of these.
                 _ if without_end(name).is_empty() => {
-                    dot_segment |= name.iter().any(|byte| is_blank(*byte))
+                    dot_segment |= name.iter().any(|byte| is_blank(*byte));
                 }
                 _ => segments.push(name),
             }
