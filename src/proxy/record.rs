@@ -37,24 +37,30 @@ pub(super) struct Record {
 /// What is known of a request.
 struct Facts {
     began: Instant,
-    time: jiff::Timestamp,
     id: RequestId,
     method: Method,
     version: Version,
-    /// Host and path; only with an access log.
-    target: Option<(Uri, Option<HeaderValue>)>,
+    /// Only with an access log, and elsewhere: a record is moved with its answer, from hand to hand.
+    logged: Option<Box<Logged>>,
     client: Option<Client>,
     route: Option<Arc<Route>>,
-    issuer: Option<Arc<str>>,
-    /// At most [`SUBJECT_BYTES`] and a few, so that the line shows that something was cut off.
-    subject: SmallVec<[u8; 40]>,
     status: Option<StatusCode>,
-    refusal: Option<Rejection>,
+    refusal: Option<Box<Rejection>>,
     upstream: Option<Duration>,
     upload: Option<Rc<Upload>>,
     tunnel: Option<Rc<Traffic>>,
     bytes_out: u64,
     end: End,
+}
+
+/// What only the access log needs.
+struct Logged {
+    time: jiff::Timestamp,
+    uri: Uri,
+    host: Option<HeaderValue>,
+    issuer: Option<Arc<str>>,
+    /// At most [`SUBJECT_BYTES`] and a few, so that the line shows that something was cut off.
+    subject: SmallVec<[u8; 40]>,
 }
 
 /// How a request ended.
@@ -79,18 +85,20 @@ impl Record {
         let worker = &connection.worker;
         let facts = Facts {
             began: Instant::now(),
-            time,
             id: worker.local.request_ids.fresh(),
             method: head.method.clone(),
             version: head.version,
-            target: worker
-                .access_log
-                .is_on()
-                .then(|| (head.uri.clone(), head.headers.get(header::HOST).cloned())),
+            logged: worker.access_log.is_on().then(|| {
+                Box::new(Logged {
+                    time,
+                    uri: head.uri.clone(),
+                    host: head.headers.get(header::HOST).cloned(),
+                    issuer: None,
+                    subject: SmallVec::new(),
+                })
+            }),
             client: None,
             route: None,
-            issuer: None,
-            subject: SmallVec::new(),
             status: None,
             refusal: None,
             upstream: None,
@@ -139,7 +147,7 @@ impl Record {
     /// The answer is a refusal.
     pub(super) fn refused(&mut self, status: StatusCode, rejection: Rejection) {
         self.facts.status = Some(status);
-        self.facts.refusal = Some(rejection);
+        self.facts.refusal = Some(Box::new(rejection));
     }
 
     /// Bytes of the answer's body went to the client.
@@ -187,13 +195,13 @@ impl Observer for Record {
         if let Some(metrics) = snapshot.and_then(|snapshot| snapshot.metrics_of(token.issuer())) {
             metrics.accepted(self.connection.worker.id);
         }
-        if !self.connection.worker.access_log.is_on() {
+        let Some(logged) = &mut self.facts.logged else {
             return;
-        }
-        self.facts.issuer = Some(Arc::clone(&token.issuer().name));
+        };
+        logged.issuer = Some(Arc::clone(&token.issuer().name));
         if let Some(subject) = token.claims().text("sub") {
             let kept = subject.floor_char_boundary(SUBJECT_BYTES + 4);
-            self.facts.subject = SmallVec::from_slice(&subject.as_bytes()[..kept]);
+            logged.subject = SmallVec::from_slice(&subject.as_bytes()[..kept]);
         }
     }
 }
@@ -225,27 +233,27 @@ impl Facts {
     }
 
     fn log(&self, log: &AccessLog, connection: &ConnectionContext, duration: Duration) {
-        let Some((uri, host)) = &self.target else {
+        let Some(logged) = &self.logged else {
             return;
         };
         let (reason, detail) = self.cause();
         let (bytes_in, bytes_out) = self.bytes();
         log.add(&Entry {
-            time: self.time,
+            time: logged.time,
             request_id: self.id.as_str(),
             client: match self.client {
                 Some(client) => client.address,
                 None => canonical(connection.peer.address.ip()),
             },
             method: self.method.as_str(),
-            host: &host_of(uri, host.as_ref()),
-            path: uri.path(),
+            host: &host_of(&logged.uri, logged.host.as_ref()),
+            path: logged.uri.path(),
             route: self.route.as_ref().map(|route| &*route.name),
             status: self.final_status(),
             reason,
             detail: detail.as_deref(),
-            issuer: self.issuer.as_deref(),
-            subject: std::str::from_utf8(&self.subject)
+            issuer: logged.issuer.as_deref(),
+            subject: std::str::from_utf8(&logged.subject)
                 .ok()
                 .filter(|subject| !subject.is_empty()),
             duration,
