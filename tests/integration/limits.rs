@@ -253,10 +253,12 @@ fn a_body_has_a_limit_and_a_route_its_own() {
             }
         }
     }
+    upstream.forget();
     let mut chunked = gateway.connect();
     chunked.send(b"POST /echo HTTP/1.1\r\nHost: gw.test\r\nTransfer-Encoding: chunked\r\n\r\n");
     chunked.send(b"400\r\n");
     chunked.send(&[b'x'; 1024]);
+    upstream.wait(|requests| requests.len() == 1);
     chunked.send(b"\r\n1\r\nx\r\n0\r\n\r\n");
     refused(
         &chunked.reply("POST").expect("an answer"),
