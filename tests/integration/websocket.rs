@@ -6,6 +6,7 @@ use serde_json::json;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocket};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
+use super::harness::process::wait_until;
 use super::harness::tokens::{NOW, claims_with};
 use super::harness::{
     Connection, GatewayBuilder, Request, Step, TestGateway, Upstream, alice, answer, mint,
@@ -113,6 +114,22 @@ fn an_upgraded_connection_on_which_nothing_passes_is_closed() {
     assert!(socket.read().is_err(), "closed");
     let line = gateway.wait_for_line(|line| line["path"] == "/open/x");
     assert_eq!(line["status"], 101, "{line}");
+}
+
+#[test]
+fn an_upgraded_connection_counts_as_one() {
+    let upstream = Upstream::scripted(|_| vec![Step::WebSocket]);
+    let gateway = GatewayBuilder::new(&upstream)
+        .route("/open", "auth = \"none\"")
+        .limits("connections = 1")
+        .start();
+    let mut socket = upgraded(&gateway, &handshake("/open/x"));
+    assert!(echoes(&mut socket));
+    assert_eq!(gateway.send(&handshake("/open/x")).status, 503);
+    drop(socket);
+    wait_until("there is room again", || {
+        gateway.send(&handshake("/open/x")).status == 101
+    });
 }
 
 /// A token that has a second left, with the leeway of 30 s.
