@@ -91,8 +91,9 @@ impl ClientIo {
     /// A socket that is closed over unread bytes is reset, and the client may lose the answer that it was sent (RFC 9112
     /// §9.6).
     pub async fn discard(&mut self) {
-        let mut room = [0; 4096];
         poll_fn(|cx| {
+            // In here it is on the stack, and not a part of every connection.
+            let mut room = [0; 4096];
             loop {
                 let mut buf = ReadBuf::new(&mut room);
                 let read = ready!(self.stream.poll_read(cx, &mut buf));

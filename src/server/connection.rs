@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
@@ -62,11 +62,11 @@ where
         Protocol::Http1 => {
             let io = TokioIo::new(io.checked_as_http1());
             let connection = http1_builder(limits).serve_connection(io, service);
-            serve_http1(connection.with_upgrades(), watch).await
+            serve_http1(Box::new(connection.with_upgrades()), watch).await
         }
         Protocol::Http2 => {
             let connection = http2_builder(limits).serve_connection(TokioIo::new(io), service);
-            let mut connection = pin!(connection);
+            let mut connection = Box::pin(connection);
             match watch.drive(connection.as_mut()).await {
                 Stop::Ended(ended) => ended,
                 Stop::TooLong(phase) => too_long(phase, false),
@@ -75,7 +75,9 @@ where
     }
 }
 
-async fn serve_http1<S, B>(mut connection: Http1<S>, watch: Watch<'_>) -> Ended
+/// The connection is boxed, here as over HTTP/2: a future has room for each place that a value is moved to, and this one
+/// is a large one that would be in all of them for as long as a client is connected.
+async fn serve_http1<S, B>(mut connection: Box<Http1<S>>, watch: Watch<'_>) -> Ended
 where
     S: HttpService<Incoming, ResBody = B> + Unpin,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -84,7 +86,7 @@ where
 {
     let deadlines = watch.deadlines.clone();
     let state = Rc::clone(&watch.state);
-    let phase = match watch.drive(Pin::new(&mut connection)).await {
+    let phase = match watch.drive(Pin::new(&mut *connection)).await {
         Stop::Ended(ended) => {
             // Nothing is left of one that was upgraded.
             if let Some(parts) = connection.into_parts() {

@@ -88,8 +88,9 @@ impl Handler {
         let (io, protocol) = match tls {
             None => (ClientIo::plain(stream, &state, slot), Protocol::Http1),
             Some(config) => {
-                let stream =
-                    handshake(stream, config, &limits, &self.surroundings.deadlines).await?;
+                // Boxed, so that its room is given back when it is over.
+                let handshake = handshake(stream, config, &limits, &self.surroundings.deadlines);
+                let stream = Box::pin(handshake).await?;
                 let protocol = agreed(&stream);
                 (ClientIo::tls(stream, &state, slot), protocol)
             }

@@ -216,3 +216,30 @@ fn what_hyper_refuses_is_counted() {
         assert_eq!(server.ended.await.unwrap(), Err(ConnectionError::Malformed));
     });
 }
+
+#[test]
+fn a_connection_is_a_small_future() {
+    run(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
+        let surroundings = Surroundings {
+            deadlines: Deadlines::new(Instant::now()),
+            stages: Rc::new(Stages::new()),
+        };
+        let state = ConnectionState::new();
+        let io = ClientIo::plain(stream, &state, Box::new(()));
+        let answer = move |request| answer(request, Rc::new(Notify::new()));
+        let service = service(Rc::clone(&state), Rc::clone(&surroundings.stages), answer);
+        let limits = limits();
+        let connection =
+            serve_connection(io, Protocol::Http1, state, &limits, &surroundings, service);
+        // What it needs to talk is on the heap, once: every byte here is in the worker's task several times over.
+        assert!(
+            size_of_val(&connection) < 1024,
+            "{}",
+            size_of_val(&connection)
+        );
+    });
+}
