@@ -7,9 +7,9 @@ use std::hint::black_box;
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 use jsonwebtoken::{DecodingKey, Validation};
 use portcullis::jwt::Algorithm;
-use support::{Fixture, ISSUER, claims, get, head};
+use support::{Fixture, ISSUER, ROUTES, claims, get, head};
 
-#[allow(dead_code, reason = "each binary uses a part of it")]
+#[expect(dead_code, reason = "each binary uses a part of it")]
 #[path = "../tests/support/mod.rs"]
 mod support;
 
@@ -22,27 +22,9 @@ const ALGORITHMS: [Algorithm; 6] = [
     Algorithm::Hs256,
 ];
 
-/// Routes that ask for a scope and set three claim headers; `filler` more routes that nobody asks for.
+/// [`ROUTES`], and `filler` more that nobody asks for.
 fn routes(filler: usize) -> String {
-    let mut text = r#"
-[claim_headers]
-"X-Auth-Subject" = "sub"
-"X-Auth-Scope" = "scope"
-"X-Auth-Roles" = "realm_access.roles"
-
-[[routes]]
-name = "orders"
-path = "/orders"
-upstream = "http://127.0.0.1:9"
-scopes = ["orders:read"]
-
-[[routes]]
-name = "open"
-path = "/open"
-upstream = "http://127.0.0.1:9"
-auth = "none"
-"#
-    .to_owned();
+    let mut text = ROUTES.to_owned();
     for number in 0..filler {
         let _ = write!(
             text,

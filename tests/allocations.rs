@@ -1,30 +1,11 @@
 //! How often a decision allocates: counted, and held down. A change that needs more has to raise a number here.
 
-#[allow(dead_code, reason = "each binary uses a part of it")]
+#[expect(dead_code, reason = "each binary uses a part of it")]
 mod support;
 
 use portcullis::jwt::Algorithm;
 use serde_json::json;
-use support::{Fixture, claims_with, get, head};
-
-const ROUTES: &str = r#"
-[claim_headers]
-"X-Auth-Subject" = "sub"
-"X-Auth-Scope" = "scope"
-"X-Auth-Roles" = "realm_access.roles"
-
-[[routes]]
-name = "orders"
-path = "/orders"
-upstream = "http://127.0.0.1:9"
-scopes = ["orders:read"]
-
-[[routes]]
-name = "open"
-path = "/open"
-upstream = "http://127.0.0.1:9"
-auth = "none"
-"#;
+use support::{Fixture, ROUTES, claims_with, get, head};
 
 /// Allocations of one decision, after a first one has warmed up what is lazy.
 fn count(fixture: &Fixture, request: impl Fn() -> http::request::Builder) -> u64 {

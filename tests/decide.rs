@@ -1,6 +1,6 @@
 //! The decision itself: order, completeness, and what the upstream sees.
 
-#[allow(dead_code, reason = "each binary uses a part of it")]
+#[expect(dead_code, reason = "each binary uses a part of it")]
 mod support;
 
 use portcullis::gate::{Detail, Reason};

@@ -2,8 +2,9 @@
 //! wrong, and every error names its place. All errors are found in one pass.
 //!
 //! One file for each idea: `raw` and `source` hold the text as a tree with places, `interpolate` and `overrides` fill
-//! it in from files and the environment, `reader` takes keys out of tables (and so knows which keys there are), `expect` values out of keys, and
-//! `server`, `issuers`, `upstreams`, `routes`, `claims` build the model. Nothing here opens a key or a certificate.
+//! it in from files and the environment, `reader` takes keys out of tables (and so knows which keys there are), `expect`
+//! takes values out of keys, and `server`, `issuers`, `upstreams`, `routes`, `claims` build the model. Nothing here opens
+//! a key or a certificate.
 
 mod check;
 mod claims;

@@ -1,7 +1,6 @@
 //! One record for each request, whatever happens: a metric and an access-log line when it ends.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -243,7 +242,8 @@ impl Facts {
             request_id: self.id.as_str(),
             client: match self.client {
                 Some(client) => client.address,
-                None => canonical(connection.peer.address.ip()),
+                // An IPv4 address is one, however the socket spells it.
+                None => connection.peer.address.ip().to_canonical(),
             },
             method: self.method.as_str(),
             host: &host_of(&logged.uri, logged.host.as_ref()),
@@ -306,11 +306,6 @@ fn host_of<'h>(uri: &'h Uri, host: Option<&'h HeaderValue>) -> Cow<'h, str> {
         },
         (None, None) => Cow::Borrowed(""),
     }
-}
-
-/// An IPv4 address is one, however the socket spells it.
-fn canonical(address: IpAddr) -> IpAddr {
-    address.to_canonical()
 }
 
 /// The version's number, as RFC 9110 §2.5 writes it.

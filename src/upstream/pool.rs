@@ -137,7 +137,7 @@ where
         // The copy costs little next to a lost request, and only a connection that may have been closed meanwhile asks
         // for one.
         let spare = replayable && lease.reused;
-        let begun = {
+        let exchange = {
             let request = if spare {
                 copy_of_head(request)
             } else {
@@ -145,7 +145,7 @@ where
             };
             self.begin(&lease, self.outgoing(upstream, request))
         };
-        let outcome = match begun.await {
+        let outcome = match exchange.await {
             Err(Failure::Broken { error, unsent }) => {
                 let spare = spare && !lease.connection.heard.load(Ordering::Relaxed);
                 let again = match unsent {

@@ -20,6 +20,26 @@ pub(crate) const NOW: UnixTime = UnixTime::from_seconds(1_800_000_000);
 /// `iss` of the tokens that are good.
 pub(crate) const ISSUER: &str = "https://issuer.test";
 
+/// What a decision is measured with: a route that asks for a scope, a public one, and three claim headers.
+pub(crate) const ROUTES: &str = r#"
+[claim_headers]
+"X-Auth-Subject" = "sub"
+"X-Auth-Scope" = "scope"
+"X-Auth-Roles" = "realm_access.roles"
+
+[[routes]]
+name = "orders"
+path = "/orders"
+upstream = "http://127.0.0.1:9"
+scopes = ["orders:read"]
+
+[[routes]]
+name = "open"
+path = "/open"
+upstream = "http://127.0.0.1:9"
+auth = "none"
+"#;
+
 /// A configuration in force, and the keys that its issuer trusts.
 pub(crate) struct Fixture {
     pub(crate) snapshot: Snapshot,
