@@ -36,7 +36,7 @@ mod upstreams;
 pub use check::{WARNING_CODES, Warning, warnings};
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use model::{
-    Admin, AdminAccess, AuthMode, Certificates, Config, Host, HostPattern, Issuer, KeySource,
+    Admin, AdminAccess, Authentication, Certificates, Config, Host, HostPattern, Issuer, KeySource,
     Limits, Log, LogFormat, PemFile, Preflight, Route, Rule, SecretOrigin, SecretUse, Server, Test,
     Upstream, UpstreamUrl,
 };

@@ -264,7 +264,7 @@ pub struct Route {
     /// Index into [`Config::upstreams`].
     pub upstream: usize,
     /// Who may pass.
-    pub auth: AuthMode,
+    pub auth: Authentication,
     /// Indexes into [`Config::issuers`]; never empty where tokens are admitted.
     pub issuers: Vec<usize>,
     /// All of these.
@@ -291,7 +291,7 @@ pub struct Route {
 
 /// `auth`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum AuthMode {
+pub enum Authentication {
     /// A token must be there and good.
     #[default]
     Required,

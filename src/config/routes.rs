@@ -13,7 +13,7 @@ use super::context::Context;
 use super::names::Names;
 use super::reader::Reader;
 use super::upstreams::{implicit, url};
-use super::{AuthMode, HostPattern, Issuer, Preflight, Route, Upstream, suggest};
+use super::{Authentication, HostPattern, Issuer, Preflight, Route, Upstream, suggest};
 
 /// What routes refer to.
 pub(super) struct Referred<'a> {
@@ -49,9 +49,9 @@ fn route(
     referred: &Referred<'_>,
 ) -> Route {
     let modes = [
-        ("required", AuthMode::Required),
-        ("optional", AuthMode::Optional),
-        ("none", AuthMode::None),
+        ("required", Authentication::Required),
+        ("optional", Authentication::Optional),
+        ("none", Authentication::None),
     ];
     let preflights = [("deny", Preflight::Deny), ("forward", Preflight::Forward)];
     let auth = reader.choice("auth", &modes);
@@ -77,7 +77,7 @@ fn route(
         body_bytes: reader.size_or_off("body_bytes", None),
         claim_headers: merged(reader.context, referred.claim_headers, own),
     };
-    if auth == AuthMode::None {
+    if auth == Authentication::None {
         refuse_token_keys(reader);
     }
     route
@@ -289,9 +289,9 @@ fn upstream(
     })
 }
 
-fn issuers(reader: &mut Reader<'_>, auth: AuthMode, referred: &Referred<'_>) -> Vec<usize> {
+fn issuers(reader: &mut Reader<'_>, auth: Authentication, referred: &Referred<'_>) -> Vec<usize> {
     let texts = reader.texts("issuers", &[]).unwrap_or_default();
-    if auth == AuthMode::None {
+    if auth == Authentication::None {
         return Vec::new();
     }
     let mut found = Vec::new();

@@ -9,7 +9,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderValue, Method};
 
 use crate::clock::UnixTime;
-use crate::config::AuthMode;
+use crate::config::Authentication;
 use crate::headers::{self, Client, CredentialsError, Target, Upgrade};
 use crate::jwt::{self, TokenError, VerifiedToken};
 use crate::routing::{AccessError, NoRoute, Route};
@@ -122,7 +122,7 @@ pub fn decide(
             .permits(token.claims())
             .map_err(refused_access)?;
     }
-    if preflight || (route.access.auth != AuthMode::None && !route.forward_token) {
+    if preflight || (route.access.auth != Authentication::None && !route.forward_token) {
         parts.headers.remove(AUTHORIZATION);
     }
 
@@ -218,9 +218,9 @@ fn authenticate(
     now: UnixTime,
 ) -> Result<Option<VerifiedToken>, Rejection> {
     let may_be_absent = match route.access.auth {
-        AuthMode::None => return Ok(None),
-        AuthMode::Optional => true,
-        AuthMode::Required => false,
+        Authentication::None => return Ok(None),
+        Authentication::Optional => true,
+        Authentication::Required => false,
     };
     let token = match headers::bearer_token(&parts.headers) {
         Err(CredentialsError::Absent) if may_be_absent => return Ok(None),

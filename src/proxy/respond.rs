@@ -24,12 +24,7 @@ pub(super) fn rejection_response(
     request_id: &str,
 ) -> Response<ResponseBody> {
     let reason = rejection.reason;
-    let problem = problem(
-        reason.name(),
-        reason.title(),
-        reason.status().as_u16(),
-        request_id,
-    );
+    let problem = problem(reason, Some(request_id));
     let mut headers = HeaderMap::with_capacity(8);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(
@@ -57,19 +52,40 @@ pub(super) fn rejection_response(
     response
 }
 
+/// The bytes of a refusal that an HTTP/1.1 client gets before it has asked for anything; its connection ends with it.
+#[must_use]
+pub fn refusal_before_request(reason: Reason) -> Vec<u8> {
+    let problem = problem(reason, None);
+    let mut answer = format!(
+        "HTTP/1.1 {}\r\nContent-Type: application/problem+json\r\nContent-Length: {}\r\n\
+         Cache-Control: no-store\r\nConnection: close\r\n",
+        reason.status(),
+        problem.len()
+    );
+    if let Some(seconds) = retry_after(reason) {
+        answer.extend(["Retry-After: ", seconds, "\r\n"]);
+    }
+    answer.push_str("\r\n");
+    [answer.into_bytes(), problem].concat()
+}
+
 /// The problem details. Every member comes from a closed set, the request id excepted.
-fn problem(name: &str, title: &str, status: u16, request_id: &str) -> Vec<u8> {
+fn problem(reason: Reason, request_id: Option<&str>) -> Vec<u8> {
+    let name = reason.name();
     let mut json = Vec::with_capacity(256);
     json.extend_from_slice(br#"{"type":"urn:portcullis:reason:"#);
     escape(name, &mut json);
     json.extend_from_slice(br#"","title":""#);
-    escape(title, &mut json);
+    escape(reason.title(), &mut json);
     json.extend_from_slice(br#"","status":"#);
+    let status = reason.status().as_u16();
     json.extend_from_slice(itoa::Buffer::new().format(status).as_bytes());
     json.extend_from_slice(br#","reason":""#);
     escape(name, &mut json);
-    json.extend_from_slice(br#"","request_id":""#);
-    escape(request_id, &mut json);
+    if let Some(request_id) = request_id {
+        json.extend_from_slice(br#"","request_id":""#);
+        escape(request_id, &mut json);
+    }
     json.extend_from_slice(b"\"}\n");
     json
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::config::{
-    AuthMode, Config, Environment, Host, Issuer, KeySource, Place, Preflight, Route, Upstream,
-    UpstreamUrl, parse,
+    Authentication, Config, Environment, Host, Issuer, KeySource, Place, Preflight, Route,
+    Upstream, UpstreamUrl, parse,
 };
 use crate::headers::{PathAllow, StripSet, TrustedProxies};
 use crate::jwt::{
@@ -73,7 +73,7 @@ pub(crate) fn route(name: &str) -> Route {
         path: "/".into(),
         methods: vec![],
         upstream: 0,
-        auth: AuthMode::Required,
+        auth: Authentication::Required,
         issuers: vec![0],
         scopes: vec![],
         any_scope: vec![],

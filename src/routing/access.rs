@@ -2,7 +2,7 @@
 
 use serde_json::Number;
 
-use crate::config::{AuthMode, Rule, Test};
+use crate::config::{Authentication, Rule, Test};
 use crate::json::{Object, Value};
 use crate::jwt::ClaimsSet;
 
@@ -10,7 +10,7 @@ use crate::jwt::ClaimsSet;
 #[derive(Clone, Debug)]
 pub struct Access {
     /// Whether a token is needed.
-    pub auth: AuthMode,
+    pub auth: Authentication,
     /// For each issuer of the configuration, by index: whether its tokens are admitted.
     pub issuers: Box<[bool]>,
     /// All of these scopes.

@@ -11,7 +11,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::config::Limits;
-use crate::gate::Peer;
+use crate::gate::{Peer, Reason};
 use crate::metrics::ConnectionError;
 use crate::net::{ClientIo, ConnectionState, Deadlines};
 use crate::proxy::{self, ConnectionContext, WorkerContext};
@@ -53,9 +53,13 @@ impl Handler {
             tracing::debug!(%error, "TCP_NODELAY");
         }
         let Some(slot) = slot else {
-            self.context
+            let context = &self.context;
+            context
                 .metrics
                 .connection_error(ConnectionError::Overloaded);
+            context
+                .no_route
+                .rejected(context.id, Reason::Overloaded.index());
             let turned_away = self.turned_away.get();
             // TLS would cost more than it is worth here; it is closed.
             if accepted.tls.is_none() && turned_away < TURNED_AWAY {
@@ -136,7 +140,9 @@ fn agreed(stream: &TlsStream<TcpStream>) -> Protocol {
 /// Answers 503 over plaintext, whatever the request is, and closes.
 pub(super) async fn turn_away(mut stream: TcpStream, deadlines: &Deadlines) {
     let answer = async {
-        stream.write_all(OVERLOADED).await?;
+        stream
+            .write_all(&proxy::refusal_before_request(Reason::Overloaded))
+            .await?;
         stream.shutdown().await?;
         // Closing with unread bytes resets the connection, and the client might lose the answer with it.
         let mut room = [0; 1024];
@@ -145,10 +151,6 @@ pub(super) async fn turn_away(mut stream: TcpStream, deadlines: &Deadlines) {
     };
     let _ = deadlines.within(LINGER, answer).await;
 }
-
-const OVERLOADED: &[u8] =
-    b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\n\
-    Cache-Control: no-store\r\nConnection: close\r\n\r\n";
 
 /// Most connections over the limit that a worker answers at a time; the others are closed without a word.
 const TURNED_AWAY: usize = 64;

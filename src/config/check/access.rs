@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::config::claims::normal_name;
-use crate::config::{AuthMode, HostPattern, KeySource, Route};
+use crate::config::{Authentication, HostPattern, KeySource, Route};
 use crate::headers::laxest_reading;
 
 use super::warning::Findings;
@@ -79,7 +79,10 @@ fn no_protection(found: &mut Findings<'_>) {
             "routes",
             "there are no [[routes]]: every request gets 404",
         );
-    } else if routes.iter().all(|route| route.auth == AuthMode::None) {
+    } else if routes
+        .iter()
+        .all(|route| route.auth == Authentication::None)
+    {
         found.warn(
             "no-route-needs-a-token",
             "routes",
@@ -92,7 +95,7 @@ fn route(found: &mut Findings<'_>, index: usize) {
     let route = &found.config.routes[index];
     let name = &route.name;
     let asks = !route.scopes.is_empty() || !route.any_scope.is_empty() || !route.claims.is_empty();
-    if route.auth == AuthMode::Optional && asks {
+    if route.auth == Authentication::Optional && asks {
         let message = format!(
             "route `{name}` asks for scopes or claims, and lets requests without a token pass: \
              write auth = \"required\""
@@ -104,7 +107,7 @@ fn route(found: &mut Findings<'_>, index: usize) {
         );
     }
     let lax = route.path_allow.encoded_slash || route.path_allow.double_slash;
-    if lax && route.auth != AuthMode::Required {
+    if lax && route.auth != Authentication::Required {
         let message = format!(
             "route `{name}` needs no token and takes paths that servers read differently: what \
              reaches the upstream may be another path than it seems"
@@ -117,8 +120,8 @@ fn route(found: &mut Findings<'_>, index: usize) {
 /// Whatever a protected route does not match falls to the public one above it.
 fn public_above_protected(found: &mut Findings<'_>) {
     let routes = &found.config.routes;
-    let public: Vec<(usize, &Route)> = numbered(routes, AuthMode::None);
-    let protected: Vec<(usize, &Route)> = numbered(routes, AuthMode::Required);
+    let public: Vec<(usize, &Route)> = numbered(routes, Authentication::None);
+    let protected: Vec<(usize, &Route)> = numbered(routes, Authentication::Required);
     let mut warned = Vec::new();
     for (index, above) in public {
         let below = protected.iter().find(|(_, below)| {
@@ -142,9 +145,9 @@ fn public_above_protected(found: &mut Findings<'_>) {
 fn public_prefix_stripped(found: &mut Findings<'_>) {
     let routes = &found.config.routes;
     let mut warned = Vec::new();
-    for (index, public) in numbered(routes, AuthMode::None) {
+    for (index, public) in numbered(routes, Authentication::None) {
         let same = |protected: &&Route| {
-            protected.auth == AuthMode::Required && protected.upstream == public.upstream
+            protected.auth == Authentication::Required && protected.upstream == public.upstream
         };
         let protected = routes.iter().find(same).filter(|_| public.strip_prefix);
         if let Some(protected) = protected {
@@ -169,7 +172,7 @@ fn public_prefix_stripped(found: &mut Findings<'_>) {
     }
 }
 
-fn numbered(routes: &[Route], auth: AuthMode) -> Vec<(usize, &Route)> {
+fn numbered(routes: &[Route], auth: Authentication) -> Vec<(usize, &Route)> {
     let all = routes.iter().enumerate();
     all.filter(|(_, route)| route.auth == auth).collect()
 }

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::config::{AuthMode, Certificates, Host, Upstream, UpstreamUrl};
+use crate::config::{Authentication, Certificates, Host, Upstream, UpstreamUrl};
 
 use super::warning::Findings;
 
@@ -33,7 +33,7 @@ fn listeners(found: &mut Findings<'_>) {
             let tokens = config
                 .routes
                 .iter()
-                .any(|route| route.auth != AuthMode::None);
+                .any(|route| route.auth != Authentication::None);
             // With trusted proxies it is they who end TLS.
             if open && tokens && config.server.trusted_proxies.0.is_empty() {
                 found.warn(

@@ -6,8 +6,8 @@ use serde_json::json;
 
 use crate::config::testing::{SMALL, good, parse_with, small_with};
 use crate::config::{
-    AdminAccess, AuthMode, Certificates, Host, HostPattern, KeySource, LogFormat, Preflight, Test,
-    load,
+    AdminAccess, Authentication, Certificates, Host, HostPattern, KeySource, LogFormat, Preflight,
+    Test, load,
 };
 use crate::headers::ArrayStyle;
 use crate::jwt::{Algorithm, AudienceMatch};
@@ -53,7 +53,7 @@ fn what_is_left_out_has_its_default() {
     let route = &config.routes[0];
     assert_eq!(
         (route.auth, route.preflight),
-        (AuthMode::Required, Preflight::Deny)
+        (Authentication::Required, Preflight::Deny)
     );
     assert_eq!((&route.issuers[..], route.upstream), (&[0][..], 0));
     assert!(!route.forward_token && !route.outlive_token && !route.strip_prefix);
@@ -143,7 +143,7 @@ fn every_key_of_upstreams_and_routes_arrives() {
     );
     assert_eq!(
         (route.upstream, route.auth, &route.issuers[..]),
-        (0, AuthMode::Optional, &[1, 0][..])
+        (0, Authentication::Optional, &[1, 0][..])
     );
     assert_eq!(
         (&*route.scopes[0], &*route.any_scope[1]),

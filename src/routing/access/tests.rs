@@ -24,7 +24,7 @@ fn rule(claim: &str, test: Test) -> Rule {
 fn access(scopes: &[&str], any_scope: &[&str], claims: Vec<Rule>) -> Access {
     let boxed = |names: &[&str]| names.iter().map(|name| Box::from(*name)).collect();
     Access {
-        auth: AuthMode::Required,
+        auth: Authentication::Required,
         issuers: Box::default(),
         scopes: boxed(scopes),
         any_scope: boxed(any_scope),

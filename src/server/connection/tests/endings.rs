@@ -137,7 +137,9 @@ fn whoever_is_turned_away_over_plaintext_reads_why() {
         });
         let text = to_end(&mut client).await;
         assert!(
-            text.starts_with("HTTP/1.1 503 ") && text.contains("Connection: close\r\n"),
+            text.starts_with("HTTP/1.1 503 ")
+                && text.contains("Connection: close\r\n")
+                && text.ends_with("\"reason\":\"overloaded\"}\n"),
             "{text}"
         );
         drop(client);
