@@ -49,6 +49,7 @@ fn all_workers_have_one_limit_of_connections() {
     for _ in 0..6 {
         let reply = gateway.send(&Request::get("/x"));
         assert_eq!(reply.status, 503, "{reply:?}");
+        assert_eq!(reply.reason(), "overloaded");
         assert_eq!(reply.all("connection"), ["close"]);
         assert!(reply.field("retry-after").is_some());
     }
