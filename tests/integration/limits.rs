@@ -268,7 +268,9 @@ fn a_body_has_a_limit_and_a_route_its_own() {
         413,
         "body_too_large",
     );
-    assert!(!upstream.last().complete, "the upstream never sees its end");
+    // What came in one piece may have been refused before a byte of it was sent on.
+    let complete = upstream.requests().iter().any(|request| request.complete);
+    assert!(!complete, "the upstream never sees its end");
 }
 
 #[test]
