@@ -30,7 +30,8 @@ pub(super) struct Record {
     connection: Rc<ConnectionContext>,
     /// Until the decision: the record may last for days, and old keys should not.
     snapshot: Option<RequestSnapshot>,
-    facts: Facts,
+    /// On the heap: a record is moved with its answer, from hand to hand.
+    facts: Box<Facts>,
 }
 
 /// What is known of a request.
@@ -39,12 +40,12 @@ struct Facts {
     id: RequestId,
     method: Method,
     version: Version,
-    /// Only with an access log, and elsewhere: a record is moved with its answer, from hand to hand.
-    logged: Option<Box<Logged>>,
+    /// Only with an access log.
+    logged: Option<Logged>,
     client: Option<Client>,
     route: Option<Arc<Route>>,
     status: Option<StatusCode>,
-    refusal: Option<Box<Rejection>>,
+    refusal: Option<Rejection>,
     upstream: Option<Duration>,
     upload: Option<Rc<Upload>>,
     tunnel: Option<Rc<Traffic>>,
@@ -87,14 +88,12 @@ impl Record {
             id: worker.local.request_ids.fresh(),
             method: head.method.clone(),
             version: head.version,
-            logged: worker.access_log.is_on().then(|| {
-                Box::new(Logged {
-                    time,
-                    uri: head.uri.clone(),
-                    host: head.headers.get(header::HOST).cloned(),
-                    issuer: None,
-                    subject: SmallVec::new(),
-                })
+            logged: worker.access_log.is_on().then(|| Logged {
+                time,
+                uri: head.uri.clone(),
+                host: head.headers.get(header::HOST).cloned(),
+                issuer: None,
+                subject: SmallVec::new(),
             }),
             client: None,
             route: None,
@@ -109,7 +108,7 @@ impl Record {
         Self {
             connection,
             snapshot: Some(snapshot),
-            facts,
+            facts: Box::new(facts),
         }
     }
 
@@ -146,7 +145,7 @@ impl Record {
     /// The answer is a refusal.
     pub(super) fn refused(&mut self, status: StatusCode, rejection: Rejection) {
         self.facts.status = Some(status);
-        self.facts.refusal = Some(Box::new(rejection));
+        self.facts.refusal = Some(rejection);
     }
 
     /// Bytes of the answer's body went to the client.
