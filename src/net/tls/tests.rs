@@ -186,20 +186,14 @@ fn errors_name_the_file_and_show_no_key() {
         std::fs::write(&file, text).unwrap();
         file
     };
+    let pem = |label: &str, body: &str| {
+        format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n")
+    };
     let missing = directory.path().join("missing.pem");
-    let broken = file(
-        "broken.key",
-        "-----BEGIN PRIVATE KEY-----\nc2VjcmV0 !!\n-----END PRIVATE KEY-----\n",
-    );
-    let no_key = file(
-        "no.key",
-        "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n",
-    );
+    let broken = file("broken.key", &pem("PRIVATE KEY", "c2VjcmV0 !!"));
+    let no_key = file("no.key", &pem("PRIVATE KEY", "c2VjcmV0"));
     let start = file("start.key", "-----BEGIN SECRET\n");
-    let no_certificate = file(
-        "no.pem",
-        "-----BEGIN CERTIFICATE-----\nc2VjcmV0\n-----END CERTIFICATE-----\n",
-    );
+    let no_certificate = file("no.pem", &pem("CERTIFICATE", "c2VjcmV0"));
     let table = [
         (&missing, &key, &missing, "No such file"),
         (&chain, &missing, &missing, "No such file"),
