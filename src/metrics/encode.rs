@@ -108,6 +108,10 @@ impl Metrics {
         for (id, worker) in &workers {
             counter(&mut family, &[("worker", id)], worker.accepted_count())?;
         }
+        let mut family = start(out, &families::CONNECTIONS_HANDED_OVER)?;
+        for (id, worker) in &workers {
+            counter(&mut family, &[("worker", id)], worker.handed_over_count())?;
+        }
         let mut family = start(out, &families::CONNECTION_ERRORS)?;
         for (id, worker) in &workers {
             for cause in ConnectionError::ALL {

@@ -97,6 +97,8 @@ families! {
         "Client connections that are open";
     CONNECTIONS: Counter "portcullis_connections_total" ["worker"]
         "Client connections that were accepted";
+    CONNECTIONS_HANDED_OVER: Counter "portcullis_connections_handed_over_total" ["worker"]
+        "Client connections that went to a worker with fewer";
     CONNECTION_ERRORS: Counter "portcullis_connection_errors_total" ["worker", "cause"]
         "Client connections that were ended before a request existed";
     ACCESS_LOG_DROPPED: Counter "portcullis_access_log_dropped_total" []

@@ -171,6 +171,7 @@ impl UpstreamMetrics {
 pub struct WorkerMetrics {
     open: AtomicU64,
     accepted: AtomicU64,
+    handed_over: AtomicU64,
     errors: [AtomicU64; ConnectionError::ALL.len()],
 }
 
@@ -186,6 +187,11 @@ impl WorkerMetrics {
         Writer::Only.add(&self.accepted, 1);
     }
 
+    /// A connection went to a worker that has fewer: `portcullis_connections_handed_over_total{worker}`.
+    pub fn handed_over(&self) {
+        Writer::Only.add(&self.handed_over, 1);
+    }
+
     /// A connection ended by us before a request existed, by cause:
     /// `portcullis_connection_errors_total{worker,cause}`.
     pub fn connection_error(&self, cause: ConnectionError) {
@@ -198,6 +204,10 @@ impl WorkerMetrics {
 
     pub(super) fn accepted_count(&self) -> u64 {
         self.accepted.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn handed_over_count(&self) -> u64 {
+        self.handed_over.load(Ordering::Relaxed)
     }
 
     pub(super) fn errors(&self, cause: ConnectionError) -> u64 {

@@ -16,6 +16,7 @@ use crate::metrics::ConnectionError;
 use crate::net::{ClientIo, ConnectionState, Deadlines};
 use crate::proxy::{self, ConnectionContext, WorkerContext};
 
+use super::balance::{Balance, Handed};
 use super::connection::{Ended, Protocol, Surroundings, serve_connection};
 use super::slots::{Slot, Slots};
 
@@ -24,6 +25,7 @@ pub(super) struct Handler {
     pub(super) context: Rc<WorkerContext>,
     pub(super) surroundings: Surroundings,
     pub(super) slots: Slots,
+    pub(super) balance: Balance,
     /// Connections over the limit that are being answered.
     pub(super) turned_away: Cell<usize>,
 }
@@ -36,45 +38,86 @@ struct Accepted {
 }
 
 impl Handler {
-    /// Starts the task of an accepted connection. It keeps the limits and certificates of this moment.
+    /// Serves an accepted connection here or hands it to a worker that has fewer, if the limits allow for one more.
     pub(super) fn accepted(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr) {
+        let snapshot = self.context.current_snapshot();
+        self.context.metrics.accepted();
+        let Some(admitted) = self.slots.admit(peer.ip(), &snapshot.limits) else {
+            self.refused(stream, snapshot.tls.is_some());
+            return;
+        };
+        let (counted, way) = self.balance.place();
+        let slot = Slot::new(admitted, counted);
+        let Some(way) = way else {
+            self.serve(stream, peer, slot);
+            return;
+        };
+        // Out of this worker's reactor. What comes meanwhile waits in the socket.
+        match stream.into_std() {
+            Ok(stream) => {
+                way.send(Handed { stream, peer, slot });
+                self.context.metrics.handed_over();
+            }
+            Err(error) => tracing::warn!(%error, "a connection could not be handed over"),
+        }
+    }
+
+    /// Serves a connection that another worker has accepted. It goes no further.
+    pub(super) fn arrived(self: &Rc<Self>, handed: Handed) {
+        let Handed { stream, peer, slot } = handed;
+        match TcpStream::from_std(stream) {
+            Ok(stream) => self.serve(stream, peer, slot),
+            Err(error) => tracing::warn!(%error, "a connection could not be taken over"),
+        }
+    }
+
+    /// Starts the task of a connection. It keeps the limits and certificates of this moment.
+    fn serve(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr, slot: Slot) {
         let this = Rc::clone(self);
-        let (accepted, slot) = {
+        let accepted = {
             let snapshot = self.context.current_snapshot();
-            let accepted = Accepted {
+            Accepted {
                 limits: snapshot.limits.clone(),
                 tls: snapshot.tls.as_ref().map(|tls| Arc::clone(&tls.config)),
-            };
-            (accepted, self.slots.take(peer.ip(), &snapshot.limits))
+            }
         };
-        self.context.metrics.accepted();
         // Small responses leave at once (Nagle and delayed acknowledgements: 40 ms otherwise).
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY");
         }
-        let Some(slot) = slot else {
-            let context = &self.context;
-            context
-                .metrics
-                .connection_error(ConnectionError::Overloaded);
-            context
-                .no_route
-                .rejected(context.id, Reason::Overloaded.index());
-            let turned_away = self.turned_away.get();
-            // TLS would cost more than it is worth here; it is closed.
-            if accepted.tls.is_none() && turned_away < TURNED_AWAY {
-                self.turned_away.set(turned_away + 1);
-                tokio::task::spawn_local(async move {
-                    turn_away(stream, &this.surroundings.deadlines).await;
-                    this.turned_away.set(this.turned_away.get() - 1);
-                });
-            }
-            return;
-        };
+        this.tell_number();
         tokio::task::spawn_local(async move {
             if let Err(cause) = this.connection(stream, peer, slot, accepted).await {
                 this.context.metrics.connection_error(cause);
             }
+            this.tell_number();
+        });
+    }
+
+    /// Called when it changes, and each second for what was upgraded and ends elsewhere.
+    pub(super) fn tell_number(&self) {
+        self.context.metrics.connections(self.slots.open());
+    }
+
+    /// A limit is reached.
+    fn refused(self: &Rc<Self>, stream: TcpStream, secure: bool) {
+        let context = &self.context;
+        context
+            .metrics
+            .connection_error(ConnectionError::Overloaded);
+        context
+            .no_route
+            .rejected(context.id, Reason::Overloaded.index());
+        let turned_away = self.turned_away.get();
+        // TLS would cost more than it is worth here; it is closed.
+        if secure || turned_away >= TURNED_AWAY {
+            return;
+        }
+        self.turned_away.set(turned_away + 1);
+        let this = Rc::clone(self);
+        tokio::task::spawn_local(async move {
+            turn_away(stream, &this.surroundings.deadlines).await;
+            this.turned_away.set(this.turned_away.get() - 1);
         });
     }
 

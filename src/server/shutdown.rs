@@ -1,14 +1,11 @@
 //! The end: readyz 503, `drain_delay`, listeners closed, connections finished up to `drain_timeout`.
 
 use std::cell::Cell;
-use std::net::SocketAddr;
+use std::future::Future;
 use std::time::Duration;
 
-use futures_util::future::join_all;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
 
-use super::accept::accept;
 use super::connection::Surroundings;
 use super::slots::Slots;
 
@@ -131,22 +128,16 @@ pub(super) struct DrainTimes {
     pub(super) timeout: Duration,
 }
 
-/// Accepts until the drain, then waits for the connections to end: how many have not. `begin` is called when the drain
-/// starts.
+/// Waits for the drain and then for the connections to end: how many have not. `accepting` lets them in, and is over
+/// some time after [`Stages::draining`]; `begin` is called when the drain starts.
 pub(super) async fn serve_until_drained(
-    listeners: Vec<TcpListener>,
-    accepted: &dyn Fn(TcpStream, SocketAddr),
+    accepting: impl Future,
     surroundings: &Surroundings,
     slots: &Slots,
     mut drain: Drain,
     begin: impl FnOnce() -> DrainTimes,
 ) -> usize {
     let Surroundings { deadlines, stages } = surroundings;
-    let accepting = join_all(
-        listeners
-            .into_iter()
-            .map(|listener| accept(listener, stages, accepted)),
-    );
     let closing = async {
         drain.started().await;
         let DrainTimes { delay, timeout } = begin();

@@ -9,8 +9,7 @@ use tokio::sync::Notify;
 
 use crate::config::Limits;
 
-/// Gives out the right to one more connection, for one worker.
-#[derive(Clone)]
+/// Gives out the right to one more connection, to one worker.
 pub(super) struct Slots {
     total: Arc<dyn Total>,
     clients: Arc<Clients>,
@@ -27,40 +26,51 @@ pub(super) trait Total: Send + Sync {
 #[derive(Default)]
 pub(super) struct Clients(Mutex<HashMap<IpAddr, usize>>);
 
-/// The open connections of one worker, upgraded ones included.
+/// The open connections of one worker, upgraded ones included, and those that are on their way to it. All workers read
+/// it, and change it when they hand one over.
 #[derive(Default)]
-struct Open {
+#[repr(align(64))]
+pub(super) struct Open {
     count: AtomicUsize,
     none_left: Notify,
 }
 
 /// One open connection, until it is dropped: on whatever thread its last bytes are dropped.
 pub(super) struct Slot {
-    slots: Slots,
-    client: Option<IpAddr>,
+    // In this order: a worker without connections has given back all of them.
+    _admitted: Admitted,
+    _counted: Counted,
 }
 
+/// A connection within the limits of the process and of its client.
+pub(super) struct Admitted {
+    total: Arc<dyn Total>,
+    client: Option<(IpAddr, Arc<Clients>)>,
+}
+
+/// A connection in the number of a worker.
+pub(super) struct Counted(Arc<Open>);
+
 impl Slots {
-    /// `total` and `clients` are the process's.
-    pub(super) fn new(total: Arc<dyn Total>, clients: Arc<Clients>) -> Self {
+    /// `total` and `clients` are the process's, `worker` is of the worker itself.
+    pub(super) fn new(total: Arc<dyn Total>, clients: Arc<Clients>, worker: Arc<Open>) -> Self {
         Self {
             total,
             clients,
-            worker: Arc::default(),
+            worker,
         }
     }
 
     /// One more connection of this client; `None` where a limit is reached.
-    pub(super) fn take(&self, client: IpAddr, limits: &Limits) -> Option<Slot> {
+    pub(super) fn admit(&self, client: IpAddr, limits: &Limits) -> Option<Admitted> {
         let total = self.total.connections();
         if total.fetch_add(1, Relaxed) >= limits.connections {
             total.fetch_sub(1, Relaxed);
             return None;
         }
-        self.worker.count.fetch_add(1, Relaxed);
         // From here on dropping it gives everything back.
-        let mut slot = Slot {
-            slots: self.clone(),
+        let mut admitted = Admitted {
+            total: Arc::clone(&self.total),
             client: None,
         };
         if let Some(most) = limits.connections_per_client {
@@ -68,14 +78,14 @@ impl Slots {
             if !self.clients.enter(client, most) {
                 return None;
             }
-            slot.client = Some(client);
+            admitted.client = Some((client, Arc::clone(&self.clients)));
         }
-        Some(slot)
+        Some(admitted)
     }
 
     /// Open connections of this worker.
     pub(super) fn open(&self) -> usize {
-        self.worker.count.load(Relaxed)
+        self.worker.count()
     }
 
     /// Until this worker has no connection.
@@ -91,14 +101,49 @@ impl Slots {
     }
 }
 
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.slots.total.connections().fetch_sub(1, Relaxed);
-        if let Some(client) = self.client {
-            self.slots.clients.leave(client);
+impl Open {
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.count.load(Relaxed)
+    }
+
+    /// One more.
+    pub(super) fn enter(self: &Arc<Self>) -> Counted {
+        self.count.fetch_add(1, Relaxed);
+        Counted(Arc::clone(self))
+    }
+
+    /// One more if there still are as many as were seen.
+    pub(super) fn enter_as_seen(self: &Arc<Self>, seen: usize) -> Option<Counted> {
+        self.count
+            .compare_exchange(seen, seen + 1, Relaxed, Relaxed)
+            .is_ok()
+            .then(|| Counted(Arc::clone(self)))
+    }
+}
+
+impl Slot {
+    pub(super) fn new(admitted: Admitted, counted: Counted) -> Self {
+        Self {
+            _admitted: admitted,
+            _counted: counted,
         }
-        if self.slots.worker.count.fetch_sub(1, Relaxed) == 1 {
-            self.slots.worker.none_left.notify_waiters();
+    }
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        self.total.connections().fetch_sub(1, Relaxed);
+        if let Some((client, clients)) = &self.client {
+            clients.leave(*client);
+        }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        if self.0.count.fetch_sub(1, Relaxed) == 1 {
+            self.0.none_left.notify_waiters();
         }
     }
 }
@@ -150,7 +195,19 @@ pub(super) mod tests {
     }
 
     pub(crate) fn slots() -> Slots {
-        Slots::new(Arc::new(AtomicUsize::new(0)), Arc::default())
+        Slots::new(
+            Arc::new(AtomicUsize::new(0)),
+            Arc::default(),
+            Arc::default(),
+        )
+    }
+
+    impl Slots {
+        /// A connection that this worker serves.
+        pub(crate) fn take(&self, client: IpAddr, limits: &Limits) -> Option<Slot> {
+            let admitted = self.admit(client, limits)?;
+            Some(Slot::new(admitted, self.worker.enter()))
+        }
     }
 
     fn client(address: &str) -> IpAddr {
@@ -160,7 +217,7 @@ pub(super) mod tests {
     #[test]
     fn the_process_has_one_limit() {
         let first = slots();
-        let second = Slots::new(Arc::clone(&first.total), Arc::default());
+        let second = Slots::new(Arc::clone(&first.total), Arc::default(), Arc::default());
         let limits = Limits {
             connections: 2,
             ..limits()
@@ -202,6 +259,16 @@ pub(super) mod tests {
             slots.clients.0.lock().unwrap().is_empty(),
             "nothing is kept of clients that left"
         );
+    }
+
+    #[test]
+    fn a_connection_is_counted_only_while_the_number_is_as_it_was_seen() {
+        let open = Arc::<Open>::default();
+        let one = open.enter_as_seen(0).unwrap();
+        assert!(open.enter_as_seen(0).is_none(), "another was faster");
+        assert_eq!(open.count(), 1);
+        drop(one);
+        assert_eq!(open.count(), 0);
     }
 
     #[test]

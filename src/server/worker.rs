@@ -5,13 +5,15 @@ use std::convert::Infallible;
 use std::net::TcpListener;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use arc_swap::Cache;
+use futures_util::future::{join, join_all};
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
+use tokio::sync::mpsc::Receiver;
 use tokio::time::MissedTickBehavior;
 
 use crate::metrics::{Metrics, WorkerId};
@@ -19,8 +21,11 @@ use crate::net::Deadlines;
 use crate::proxy::{AccessLog, SharedState, WorkerContext, WorkerLocal};
 use crate::upstream::Pools;
 
+use super::accept::accept;
+use super::balance::{Balance, Handed, Member, receive};
 use super::connection::Surroundings;
 use super::handle::Handler;
+use super::pulse::Pulse;
 use super::shutdown::{DrainTimes, Stages, serve_until_drained};
 use super::slots::{Clients, Slots, Total};
 use super::{Drain, Listeners};
@@ -47,17 +52,6 @@ pub struct Workers {
     pulse: Pulse,
 }
 
-/// How the workers are, for whoever watches them. Cheap to clone.
-#[derive(Clone)]
-pub struct Pulse(Arc<Beats>);
-
-struct Beats {
-    start: Instant,
-    /// Milliseconds from `start` to the last beat of each worker; [`ENDED`] when it has ended.
-    last: Vec<AtomicU64>,
-    cut_off: AtomicUsize,
-}
-
 /// What one worker thread starts from.
 struct Seed {
     id: WorkerId,
@@ -67,7 +61,15 @@ struct Seed {
     access_log: AccessLog,
     drain: Drain,
     clients: Arc<Clients>,
+    members: Arc<[Member]>,
+    inbox: Receiver<Handed>,
     pulse: Pulse,
+}
+
+/// Where a worker's connections come from.
+struct Doors {
+    sockets: Vec<TcpListener>,
+    inbox: Receiver<Handed>,
 }
 
 impl Workers {
@@ -86,9 +88,11 @@ impl Workers {
         let sockets = listeners.into_workers();
         let pulse = Pulse::new(sockets.len());
         let clients = Arc::new(Clients::default());
+        let (members, inboxes): (Vec<_>, Vec<_>) = sockets.iter().map(|_| Member::new()).unzip();
+        let members: Arc<[Member]> = members.into();
         let (ended, exits) = mpsc::channel();
         let mut threads = Vec::with_capacity(sockets.len());
-        for (number, sockets) in sockets.into_iter().enumerate() {
+        for (number, (sockets, inbox)) in sockets.into_iter().zip(inboxes).enumerate() {
             let seed = Seed {
                 id: WorkerId(number),
                 sockets,
@@ -97,6 +101,8 @@ impl Workers {
                 access_log: access_log.clone(),
                 drain: drain.clone(),
                 clients: Arc::clone(&clients),
+                members: Arc::clone(&members),
+                inbox,
                 pulse: pulse.clone(),
             };
             threads.push(spawn(seed, ended.clone())?);
@@ -131,50 +137,6 @@ impl Workers {
     #[must_use]
     pub fn pulse(&self) -> Pulse {
         self.pulse.clone()
-    }
-}
-
-impl Pulse {
-    fn new(workers: usize) -> Self {
-        Self(Arc::new(Beats {
-            start: Instant::now(),
-            last: (0..workers).map(|_| AtomicU64::new(0)).collect(),
-            cut_off: AtomicUsize::new(0),
-        }))
-    }
-
-    /// The longest time since a running worker last beat: each beats every second.
-    #[must_use]
-    pub fn silence(&self) -> Duration {
-        let now = self.milliseconds();
-        let last = self.0.last.iter().map(|last| last.load(Relaxed)).min();
-        Duration::from_millis(now.saturating_sub(last.unwrap_or(ENDED)))
-    }
-
-    /// Connections that were open when the workers ended: 0 after a drain in which all could finish.
-    #[must_use]
-    pub fn cut_off(&self) -> usize {
-        self.0.cut_off.load(Relaxed)
-    }
-
-    /// A worker has ended, with so many connections open.
-    fn end(&self, worker: WorkerId, left: usize) {
-        self.0.cut_off.fetch_add(left, Relaxed);
-        self.set(worker, ENDED);
-    }
-
-    fn beat(&self, worker: WorkerId) {
-        self.set(worker, self.milliseconds());
-    }
-
-    fn set(&self, worker: WorkerId, milliseconds: u64) {
-        if let Some(last) = self.0.last.get(worker.0) {
-            last.store(milliseconds, Relaxed);
-        }
-    }
-
-    fn milliseconds(&self) -> u64 {
-        u64::try_from(self.0.start.elapsed().as_millis()).unwrap_or(ENDED)
     }
 }
 
@@ -215,21 +177,22 @@ fn spawn(seed: Seed, ended: mpsc::Sender<(usize, bool)>) -> std::io::Result<Join
 fn run(runtime: &LocalRuntime, seed: Seed) -> std::io::Result<()> {
     runtime.block_on(async move {
         let (drain, pulse) = (seed.drain.clone(), seed.pulse.clone());
-        let (handler, sockets) = prepare(seed);
-        let listeners = sockets
+        let (handler, doors) = prepare(seed);
+        let listeners = doors
+            .sockets
             .into_iter()
             .map(tokio::net::TcpListener::from_std)
             .collect::<Result<Vec<_>, _>>()?;
         tokio::select! {
             never = tick(&handler, &pulse) => match never {},
-            left = serve(&handler, listeners, drain) => pulse.end(handler.context.id, left),
+            left = serve(&handler, listeners, doors.inbox, drain) => pulse.end(handler.context.id, left),
         }
         handler.context.metrics.connections(0);
         Ok(())
     })
 }
 
-fn prepare(seed: Seed) -> (Rc<Handler>, Vec<TcpListener>) {
+fn prepare(seed: Seed) -> (Rc<Handler>, Doors) {
     let Seed {
         id,
         sockets,
@@ -238,8 +201,11 @@ fn prepare(seed: Seed) -> (Rc<Handler>, Vec<TcpListener>) {
         access_log,
         drain: _,
         clients,
-        pulse: _,
+        members,
+        inbox,
+        pulse,
     } = seed;
+    let balance = Balance::new(members, id.0, pulse);
     let deadlines = Deadlines::new(Instant::now());
     let total: Arc<dyn Total> = Arc::<SharedState>::clone(&shared);
     let context = WorkerContext {
@@ -259,19 +225,27 @@ fn prepare(seed: Seed) -> (Rc<Handler>, Vec<TcpListener>) {
             deadlines,
             stages: Rc::new(Stages::new()),
         },
-        slots: Slots::new(total, clients),
+        slots: Slots::new(total, clients, Arc::clone(balance.own())),
+        balance,
         turned_away: Cell::new(0),
     };
-    (Rc::new(handler), sockets)
+    (Rc::new(handler), Doors { sockets, inbox })
 }
 
 /// Serves until the drain has ended: how many connections are left to be cut with the runtime.
 async fn serve(
     handler: &Rc<Handler>,
     listeners: Vec<tokio::net::TcpListener>,
+    inbox: Receiver<Handed>,
     drain: Drain,
 ) -> usize {
+    let stages = &handler.surroundings.stages;
     let accepted = |stream, peer| handler.accepted(stream, peer);
+    let arrived = |handed| handler.arrived(handed);
+    let accepting = listeners
+        .into_iter()
+        .map(|listener| accept(listener, stages, &accepted));
+    let accepting = join(join_all(accepting), receive(inbox, stages, &arrived));
     let context = &handler.context;
     let times = || {
         context.shared.draining.store(true, Relaxed);
@@ -282,8 +256,7 @@ async fn serve(
         }
     };
     serve_until_drained(
-        listeners,
-        &accepted,
+        accepting,
         &handler.surroundings,
         &handler.slots,
         drain,
@@ -315,7 +288,7 @@ fn keep_house(handler: &Handler) {
     let snapshot = context.current_snapshot();
     let known = |id| snapshot.upstreams.iter().any(|upstream| upstream.id == id);
     context.pools.sweep(&known);
-    context.metrics.connections(handler.slots.open());
+    handler.tell_number();
 }
 
 impl Total for SharedState {
@@ -326,9 +299,6 @@ impl Total for SharedState {
 
 /// A beat each second.
 const TICKS_PER_BEAT: u32 = 4;
-
-/// No beat is expected any more.
-const ENDED: u64 = u64::MAX;
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,7 @@
 //! The gateway as clients and upstreams see it: real sockets on port 0, a clock that stands still, and a client that
 //! looks at every answer for what may not be in it.
 
+mod balance;
 mod claim_headers;
 mod draining;
 mod forwarding;

@@ -26,6 +26,7 @@ fn filled() -> Arc<Metrics> {
     let worker = metrics.worker(WorkerId(1));
     worker.connections(7);
     worker.accepted();
+    worker.handed_over();
     worker.connection_error(ConnectionError::Handshake);
     metrics.access_log_dropped(3);
     metrics.set_generation(4);
@@ -63,6 +64,8 @@ fn a_scrape_adds_the_shards_up() {
         r#"portcullis_worker_connections{worker="0"} 0"#,
         r#"portcullis_worker_connections{worker="1"} 7"#,
         r#"portcullis_connections_total{worker="1"} 1"#,
+        r#"portcullis_connections_handed_over_total{worker="0"} 0"#,
+        r#"portcullis_connections_handed_over_total{worker="1"} 1"#,
         r#"portcullis_connection_errors_total{worker="1",cause="handshake"} 1"#,
         "portcullis_access_log_dropped_total 3",
         "portcullis_config_generation 4",

@@ -1,3 +1,4 @@
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -6,11 +7,13 @@ use http::Response;
 use http_body_util::Full;
 use hyper::body::Bytes;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::task::spawn_local;
 
 use super::*;
 use crate::net::{ClientIo, ConnectionState, Deadlines};
+use crate::server::accept::accept;
 use crate::server::connection::tests::limits;
 use crate::server::connection::tests::stand_in::service;
 use crate::server::connection::{Protocol, serve_connection};
@@ -54,15 +57,8 @@ async fn worker(times: DrainTimes) -> Worker {
                 serve_connection(io, Protocol::Http1, state, &limits(), &around, answer).await
             });
         };
-        serve_until_drained(
-            vec![listener],
-            &accepted,
-            &surroundings,
-            &slots,
-            drain,
-            || times,
-        )
-        .await
+        let accepting = accept(listener, &surroundings.stages, &accepted);
+        serve_until_drained(accepting, &surroundings, &slots, drain, || times).await
     });
     Worker {
         address,

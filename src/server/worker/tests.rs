@@ -2,6 +2,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rustls::pki_types::pem::PemObject as _;
@@ -11,7 +12,7 @@ use super::*;
 use crate::clock::Clock;
 use crate::config::{self, Environment};
 use crate::gate::Reason;
-use crate::proxy::access_log;
+use crate::proxy::{AccessLogSink, access_log};
 use crate::server::DrainHandle;
 use crate::snapshot::{Fixtures, Snapshot};
 
@@ -28,6 +29,36 @@ struct Running {
 
 /// `server` is the inside of `[server]`, with its limits.
 fn start(workers: usize, server: &str) -> Running {
+    start_with(workers, server, access_log(None, true, Arc::new(|_| {})))
+}
+
+/// Workers with a log that ends at its first line: the first worker that finds a line lost, has the fault. It is found
+/// outside of all tasks.
+fn start_faulty(workers: usize, fault: fn()) -> Running {
+    struct Broken;
+    impl AccessLogSink for Broken {
+        fn write(&mut self, _lines: &[u8]) -> std::io::Result<()> {
+            panic!("the log ends (this is a test)");
+        }
+    }
+    let had = AtomicBool::new(false);
+    let lost = move |_| {
+        let thread = std::thread::current();
+        let on_worker = thread
+            .name()
+            .is_some_and(|name| name.starts_with("worker-"));
+        if on_worker && !had.swap(true, Relaxed) {
+            fault();
+        }
+    };
+    start_with(
+        workers,
+        "",
+        access_log(Some(Box::new(Broken)), true, Arc::new(lost)),
+    )
+}
+
+fn start_with(workers: usize, server: &str, access_log: AccessLog) -> Running {
     let directory = tempfile::tempdir().unwrap();
     let metrics = Metrics::new(workers, Reason::NAMES);
     let fixtures = Fixtures {
@@ -49,7 +80,7 @@ fn start(workers: usize, server: &str) -> Running {
         listeners,
         shared: Arc::clone(&shared),
         metrics: Arc::clone(&metrics),
-        access_log: access_log(None, true, Arc::new(|_| {})),
+        access_log,
         drain: drained,
     };
     Running {
@@ -273,17 +304,50 @@ fn a_worker_that_dies_is_told_at_once() {
 }
 
 #[test]
-fn the_longest_silence_counts_until_a_worker_has_ended() {
-    let pulse = Pulse::new(2);
-    pulse.end(WorkerId(0), 0);
-    let start = Instant::now();
-    while pulse.silence() < Duration::from_millis(5) {
-        assert!(start.elapsed() < PATIENCE, "the second worker never beat");
-        std::thread::yield_now();
+fn what_was_accepted_is_served_when_the_drain_comes_meanwhile() {
+    for _ in 0..20 {
+        let running = start(4, "");
+        let mut clients: Vec<_> = (0..32).map(|_| running.connect()).collect();
+        running.drain.start();
+        for client in &mut clients {
+            client.write_all(GET).unwrap();
+        }
+        for client in clients {
+            let text = to_end(client);
+            assert!(text.starts_with("HTTP/1.1 404 "), "{text:?}");
+        }
+        running.stop();
     }
-    pulse.end(WorkerId(1), 3);
-    assert_eq!(pulse.silence(), Duration::ZERO);
-    assert_eq!(pulse.cut_off(), 3);
+}
+
+#[test]
+fn the_others_go_on_when_a_worker_has_died() {
+    let running = start_faulty(2, || panic!("a worker dies (this is a test)"));
+    let (died, as_it_should) = loop {
+        let mut client = running.connect();
+        let _ = client.write_all(GET);
+        to_end(client);
+        // Few lines a tick: many would be found lost within a task.
+        match running
+            .workers
+            .exits
+            .recv_timeout(Duration::from_millis(50))
+        {
+            Ok(exit) => break exit,
+            Err(mpsc::RecvTimeoutError::Timeout) => {}
+            Err(mpsc::RecvTimeoutError::Disconnected) => panic!("both ended"),
+        }
+    };
+    assert!(!as_it_should);
+    let left = 1 - died;
+    let clients: Vec<_> = (0..8).map(|_| running.connect()).collect();
+    running.until("all are with the other", |running| {
+        let text = running.metrics.encode();
+        text.contains(&format!(
+            "portcullis_worker_connections{{worker=\"{left}\"}} 8\n"
+        ))
+    });
+    drop(clients);
 }
 
 #[test]
