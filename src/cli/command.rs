@@ -135,6 +135,7 @@ mod tests {
             "dev --upstream http://localhost:3000",
             "dev --listen 127.0.0.1:0 --no-tls --print-config --state /tmp/x",
             "token mint --sub alice --claim role=ops --scope a --count 3",
+            "token mint --subjects 5 --count 100 --bad expired=5%,forged=2% --bad malformed=1%",
             "token inspect",
             "token inspect a.b.c -c gateway.toml",
             "token inspect @file --at 2026-01-31T12:00:00Z",

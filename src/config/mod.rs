@@ -43,4 +43,5 @@ pub use model::{
 pub use reference::{Key, reference};
 pub use resolve::{Environment, load, parse};
 pub use source::Places;
+pub(crate) use suggest::hint as suggestion;
 pub use units::parse_duration;

@@ -16,7 +16,7 @@ pub(super) fn nearest<'c>(
 }
 
 /// ``did you mean `x`?`` for the nearest, or the list of all when it is short.
-pub(super) fn hint(wanted: &str, candidates: &[&str]) -> Option<String> {
+pub(crate) fn hint(wanted: &str, candidates: &[&str]) -> Option<String> {
     // More than a dozen names help nobody who has mistyped one.
     const MOST: usize = 12;
     if let Some(found) = nearest(wanted, candidates.iter().copied()) {

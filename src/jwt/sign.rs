@@ -8,7 +8,8 @@ use aws_lc_rs::rsa;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING,
     ECDSA_P521_SHA512_FIXED_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair,
-    KeyPair as _,
+    KeyPair as _, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RSA_PSS_SHA256,
+    RSA_PSS_SHA384, RSA_PSS_SHA512, RsaSignatureEncoding,
 };
 use jsonwebtoken::{EncodingKey, Header};
 
@@ -31,6 +32,8 @@ pub struct SigningKey {
 /// The key as its signing library wants it.
 enum Signer {
     Jsonwebtoken(jsonwebtoken::Algorithm, EncodingKey),
+    /// jsonwebtoken reads and checks an RSA key again for each signature, which costs more than the signature.
+    Rsa(rsa::KeyPair, &'static RsaSignatureEncoding),
     /// ES512, which jsonwebtoken lacks.
     Ecdsa(EcdsaKeyPair),
 }
@@ -176,21 +179,35 @@ impl SigningKey {
                 header.kid = Some(self.kid().to_owned());
                 jsonwebtoken::encode(&header, claims, key).map_err(|_| failed)
             }
-            Signer::Ecdsa(pair) => {
-                let header = serde_json::json!({
-                    "typ": typ,
-                    "alg": self.algorithm.name(),
-                    "kid": self.kid(),
-                });
-                let part =
-                    |value: &serde_json::Value| base64url::encode(value.to_string().as_bytes());
-                let input = format!("{}.{}", part(&header), part(claims));
-                let signature = pair
-                    .sign(&SystemRandom::new(), input.as_bytes())
+            Signer::Rsa(pair, encoding) => self.compact(typ, claims, |input| {
+                let mut signature = vec![0; pair.public_modulus_len()];
+                pair.sign(*encoding, &SystemRandom::new(), input, &mut signature)
                     .map_err(|_| failed)?;
-                Ok(format!("{input}.{}", base64url::encode(signature.as_ref())))
-            }
+                Ok(signature)
+            }),
+            Signer::Ecdsa(pair) => self.compact(typ, claims, |input| {
+                let signature = pair.sign(&SystemRandom::new(), input);
+                Ok(signature.map_err(|_| failed)?.as_ref().to_vec())
+            }),
         }
+    }
+
+    /// The compact serialization (RFC 7515 §7.1).
+    fn compact(
+        &self,
+        typ: &str,
+        claims: &serde_json::Value,
+        sign: impl FnOnce(&[u8]) -> Result<Vec<u8>, KeyError>,
+    ) -> Result<String, KeyError> {
+        let header = serde_json::json!({
+            "typ": typ,
+            "alg": self.algorithm.name(),
+            "kid": self.kid(),
+        });
+        let part = |value: &serde_json::Value| base64url::encode(value.to_string().as_bytes());
+        let input = format!("{}.{}", part(&header), part(claims));
+        let signature = sign(input.as_bytes())?;
+        Ok(format!("{input}.{}", base64url::encode(&signature)))
     }
 }
 
@@ -225,9 +242,11 @@ fn public_half(pkcs8: &Secret, algorithm: Algorithm) -> Result<PublicKey, KeyErr
 
 fn signer(algorithm: Algorithm, private: &Secret) -> Result<Signer, KeyError> {
     let key = match scheme(algorithm) {
-        // It wants PKCS#1 where it takes DER.
-        Scheme::Rsa(_) => EncodingKey::from_rsa_pem(pem::encode_private_key(private).expose())
-            .map_err(|_| KeyError::Invalid("not an RSA private key"))?,
+        Scheme::Rsa(_) => {
+            let pair = rsa::KeyPair::from_pkcs8(private.expose())
+                .map_err(|_| KeyError::Invalid("not an RSA private key"))?;
+            return Ok(Signer::Rsa(pair, rsa_encoding(algorithm)?));
+        }
         Scheme::Ec(Curve::P521, _) => {
             return EcdsaKeyPair::from_pkcs8(ecdsa(Curve::P521), private.expose())
                 .map(Signer::Ecdsa)
@@ -242,6 +261,24 @@ fn signer(algorithm: Algorithm, private: &Secret) -> Result<Signer, KeyError> {
         .parse()
         .map_err(|_| KeyError::NotUsable("no signer for this algorithm"))?;
     Ok(Signer::Jsonwebtoken(algorithm, key))
+}
+
+fn rsa_encoding(algorithm: Algorithm) -> Result<&'static RsaSignatureEncoding, KeyError> {
+    match algorithm {
+        Algorithm::Rs256 => Ok(&RSA_PKCS1_SHA256),
+        Algorithm::Rs384 => Ok(&RSA_PKCS1_SHA384),
+        Algorithm::Rs512 => Ok(&RSA_PKCS1_SHA512),
+        Algorithm::Ps256 => Ok(&RSA_PSS_SHA256),
+        Algorithm::Ps384 => Ok(&RSA_PSS_SHA384),
+        Algorithm::Ps512 => Ok(&RSA_PSS_SHA512),
+        Algorithm::Es256
+        | Algorithm::Es384
+        | Algorithm::Es512
+        | Algorithm::EdDsa
+        | Algorithm::Hs256
+        | Algorithm::Hs384
+        | Algorithm::Hs512 => Err(KeyError::NotUsable("not an RSA algorithm")),
+    }
 }
 
 const fn ecdsa(curve: Curve) -> &'static EcdsaSigningAlgorithm {

@@ -1,5 +1,6 @@
 //! `token mint`, `token inspect`, `keys generate`, `keys list`, `version`.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::process::Stdio;
 
@@ -85,6 +86,68 @@ fn many_tokens_are_one_a_line_and_all_different() {
     tokens.sort_unstable();
     tokens.dedup();
     assert_eq!(tokens.len(), 200);
+}
+
+#[test]
+fn a_mix_of_tokens_is_exact_in_order_and_refused_as_it_says() {
+    let sandbox = Sandbox::new();
+    sandbox.write("gateway.toml", &config("EdDSA", "{ generate = \"EdDSA\" }"));
+    let mix = ["--bad", "expired=5%,forged=2.5%", "--bad", "malformed=5%"];
+    let all = ["token", "mint", "--count", "1000", "--subjects", "20"];
+    let out = sandbox.ok(&[&all[..], &mix[..]].concat());
+    let tokens: Vec<&str> = out.lines().collect();
+    assert_eq!(tokens.len(), 1000);
+    let whole: Vec<Value> = tokens
+        .iter()
+        .filter(|token| token.matches('.').count() == 2)
+        .map(|token| part(token, 1))
+        .collect();
+    assert_eq!(whole.len(), 950);
+    // An expired one was issued two days ago.
+    let newest = whole
+        .iter()
+        .filter_map(|claims| claims["iat"].as_i64())
+        .max();
+    let is_expired = |claims: &&Value| claims["exp"].as_i64() < newest;
+    assert_eq!(whole.iter().filter(is_expired).count(), 50);
+    let is_forged = |claims: &&Value| claims["jti"].as_str().expect("text").starts_with("forged-");
+    assert_eq!(whole.iter().filter(is_forged).count(), 25);
+    let subjects: BTreeSet<&str> = whole
+        .iter()
+        .filter_map(|claims| claims["sub"].as_str())
+        .collect();
+    assert_eq!(subjects.len(), 20);
+    assert!(subjects.contains("load-1") && subjects.contains("load-20"));
+    let ids: BTreeSet<&str> = whole
+        .iter()
+        .filter_map(|claims| claims["jti"].as_str())
+        .collect();
+    assert_eq!(ids.len(), whole.len());
+    let good: Vec<&Value> = whole
+        .iter()
+        .filter(|claims| !is_expired(claims) && !is_forged(claims))
+        .collect();
+    for (n, claims) in good.iter().enumerate() {
+        assert_eq!(claims["sub"], format!("load-{}", n % 20 + 1));
+    }
+}
+
+#[test]
+fn a_mix_that_cannot_be_is_a_usage_error() {
+    let sandbox = Sandbox::new();
+    sandbox.write("gateway.toml", &config("EdDSA", "{ generate = \"EdDSA\" }"));
+    for (bad, hint) in [
+        ("expird=5%", "did you mean `expired`?"),
+        ("expired=5", "write it as 5%"),
+        ("expired=60%,forged=41%", "more than 100%"),
+        ("expired=10%,expired=10%", "stands twice"),
+        ("expired=1%", "less than one token of 10"),
+    ] {
+        let ended = sandbox.run(&["token", "mint", "--sub", "a", "--count", "10", "--bad", bad]);
+        assert_eq!(ended.code, Some(2), "{bad}");
+        assert!(ended.err.contains(hint), "{bad}: {}", ended.err);
+        assert!(ended.out.is_empty(), "{bad}");
+    }
 }
 
 #[test]

@@ -1,7 +1,11 @@
 //! `token mint`: tokens for trying out and for load tests, one a line.
 
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::iter;
+use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -19,16 +23,27 @@ use crate::jwt::{Algorithm, AudienceMatch, SigningKey};
 
 use super::signer::{Source, choose_issuer, signing_key};
 
+mod bad;
+mod in_order;
+mod plan;
+
+use bad::{Bad, Share, share_argument};
+use in_order::in_order;
+use plan::{Plan, Planned};
+
 /// How long a token lives unless told otherwise: long enough to try things out, too short to be worth keeping.
 const LIFETIME: Duration = Duration::from_hours(1);
 
 /// A run that takes longer than this shows its progress: 1 s.
 const SHOW_PROGRESS_AFTER: Duration = Duration::from_secs(1);
 
+/// Tokens that one thread makes at a time: RSA signs them in some 50 ms.
+const BATCH: u64 = 64;
+
 /// Mint tokens: one a line, on standard output
 ///
 /// Without --key or --secret-file the key of an issuer of the configuration signs: one with `keys = { generate = .. }`
-/// or `keys = { secret = .. }`.
+/// or `keys = { secret = .. }`. Many tokens are signed on all cores and written in order.
 #[derive(Clone, Debug, clap::Args)]
 pub(in crate::cli) struct Mint {
     #[command(flatten)]
@@ -36,9 +51,10 @@ pub(in crate::cli) struct Mint {
     /// Issuer of the configuration, by name; without a configuration the `iss` claim itself
     #[arg(long, value_name = "NAME")]
     issuer: Option<String>,
-    /// Subject; `{n}` counts from 1 with --count
-    #[arg(long, value_name = "SUBJECT")]
-    sub: String,
+    // clap takes `{n}` for a line feed, so the help says it in words.
+    /// Subject; an `n` in braces is the number of the token, or with --subjects of the subject
+    #[arg(long, value_name = "SUBJECT", required_unless_present = "subjects")]
+    sub: Option<String>,
     /// A claim as JSON; what is not JSON is a string. It wins over the claims that are made
     #[arg(long = "claim", value_name = "NAME=JSON", value_parser = claim_argument)]
     claims: Vec<(String, Value)>,
@@ -72,6 +88,24 @@ pub(in crate::cli) struct Mint {
     /// How many; each has its own `jti`
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     count: u64,
+    /// So many subjects, in turn: load-1, load-2, .. unless --sub names them; without `n` in braces as alice-1, alice-2, ..
+    #[arg(long, value_name = "M", value_parser = clap::value_parser!(u64).range(1..))]
+    subjects: Option<u64>,
+    #[arg(
+        long,
+        value_name = "KIND=PERCENT%",
+        value_delimiter = ',',
+        value_parser = share_argument,
+        help = bad_help()
+    )]
+    bad: Vec<Share>,
+}
+
+fn bad_help() -> String {
+    format!(
+        "Tokens that are to be refused, evenly among the good ones: expired=5%,forged=2%. Kinds: {}",
+        Bad::ALL.map(Bad::name).join(", ")
+    )
 }
 
 /// `name=json`: what begins like JSON must be JSON, anything else that is not JSON is a string.
@@ -107,51 +141,134 @@ impl Mint {
             Some(kid) => key.with_kid(kid),
             None => key,
         };
-        let issuer = from.map(|(_, issuer)| issuer);
-        let now = Clock::System.now();
-        let subject = |n: u64| self.sub.replace("{n}", &n.to_string());
+        let minter = Minter {
+            mint: self,
+            key,
+            issuer: from.map(|(_, issuer)| issuer),
+            now: Clock::System.now(),
+        };
+        let plan = Plan::new(self.count, self.subjects, &self.bad).map_err(Failure::Usage)?;
         // Fails before the first line if the claims make no sense.
-        self.claims(&subject(1), issuer, now, "")?;
-        self.write_all(&key, |n| {
-            self.claims(&subject(n), issuer, now, &random_jti()?)
-        })?;
+        minter.claims(&self.subject(1), "")?;
+        self.write_all(&minter, plan)?;
         Ok(Exit::OK)
     }
 
+    /// The name of a subject.
+    fn subject(&self, n: u64) -> String {
+        let n = n.to_string();
+        match (&self.sub, self.subjects) {
+            (Some(sub), Some(_)) if !sub.contains("{n}") => format!("{sub}-{n}"),
+            (Some(sub), _) => sub.replace("{n}", &n),
+            (None, _) => format!("load-{n}"),
+        }
+    }
+
+    /// Writes the tokens as they are made, and the progress if someone waits for it.
+    fn write_all(&self, minter: &Minter<'_>, plan: Plan) -> Result<(), Failure> {
+        let mut out = BufWriter::new(io::stdout().lock());
+        let progress =
+            ProgressBar::with_draw_target(Some(self.count), ProgressDrawTarget::hidden());
+        let began = Instant::now();
+        let mut shown = !io::stderr().is_terminal();
+        let batches = usize::try_from(self.count.div_ceil(BATCH)).unwrap_or(usize::MAX);
+        let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let make = |batch| minter.lines(batch);
+        in_order(cores.min(batches), batched(plan), make, |lines: String| {
+            if !closed_is_done(out.write_all(lines.as_bytes()))? {
+                return Ok(ControlFlow::Break(()));
+            }
+            if !shown && began.elapsed() > SHOW_PROGRESS_AFTER {
+                shown = true;
+                progress.set_draw_target(ProgressDrawTarget::stderr());
+            }
+            progress.inc(BATCH);
+            Ok(ControlFlow::Continue(()))
+        })?;
+        progress.finish_and_clear();
+        closed_is_done(out.flush())?;
+        Ok(())
+    }
+}
+
+/// The plan in pieces for one thread each.
+fn batched(mut plan: Plan) -> impl Iterator<Item = Vec<Planned>> {
+    let size = usize::try_from(BATCH).unwrap_or(usize::MAX);
+    iter::from_fn(move || {
+        let batch: Vec<Planned> = plan.by_ref().take(size).collect();
+        (!batch.is_empty()).then_some(batch)
+    })
+}
+
+/// What all tokens of a run have in common. Threads share it.
+struct Minter<'m> {
+    mint: &'m Mint,
+    key: SigningKey,
+    issuer: Option<&'m Issuer>,
+    now: UnixTime,
+}
+
+impl Minter<'_> {
+    /// Tokens, one a line.
+    fn lines(&self, batch: Vec<Planned>) -> Result<String, Failure> {
+        let mut lines = String::new();
+        for planned in batch {
+            lines.push_str(&self.token(planned)?);
+            lines.push('\n');
+        }
+        Ok(lines)
+    }
+
+    fn token(&self, planned: Planned) -> Result<String, Failure> {
+        let subject = self.mint.subject(planned.subject);
+        let mut claims = self.claims(&subject, &random_jti()?)?;
+        if let Some(bad) = planned.bad {
+            bad.spoil_claims(&mut claims, self.audience_claim(), self.now);
+        }
+        let typ = &self.mint.typ;
+        let claims = Value::Object(claims);
+        let token = self.key.sign(typ, &claims).map_err(|error| Failure::Key {
+            what: "signing".to_owned(),
+            error,
+        })?;
+        let Some(bad) = planned.bad else {
+            return Ok(token);
+        };
+        let header =
+            json!({ "typ": typ, "alg": self.key.algorithm().name(), "kid": self.key.kid() });
+        Ok(bad.spoil_token(token, &header, &claims))
+    }
+
     /// The claims set of one token.
-    fn claims(
-        &self,
-        subject: &str,
-        issuer: Option<&Issuer>,
-        now: UnixTime,
-        jti: &str,
-    ) -> Result<Value, Failure> {
-        let lifetime = self.expires_in.unwrap_or(LIFETIME);
+    fn claims(&self, subject: &str, jti: &str) -> Result<Map<String, Value>, Failure> {
+        let mint = self.mint;
+        let lifetime = mint.expires_in.unwrap_or(LIFETIME);
         let mut claims = Map::new();
         let mut set = |name: &str, value: Value| {
             claims.insert(name.to_owned(), value);
         };
-        if let Some(iss) = issuer
+        if let Some(iss) = self
+            .issuer
             .map(|issuer| &*issuer.policy.issuer)
-            .or(self.issuer.as_deref())
+            .or(mint.issuer.as_deref())
         {
             set("iss", json!(iss));
         }
-        let audience_claim = issuer.map_or("aud", |issuer| &*issuer.policy.audience_claim);
-        if let Some(audience) = self.audience(issuer) {
+        let audience_claim = self.audience_claim();
+        if let Some(audience) = self.audience() {
             set(audience_claim, audience);
         }
         set("sub", json!(subject));
-        set("iat", json!(now.seconds()));
-        set("exp", json!(now.plus(lifetime).seconds()));
+        set("iat", json!(self.now.seconds()));
+        set("exp", json!(self.now.plus(lifetime).seconds()));
         set("jti", json!(jti));
-        if let Some(not_before) = self.not_before {
+        if let Some(not_before) = mint.not_before {
             set("nbf", json!(not_before.seconds()));
         }
-        if !self.scopes.is_empty() {
-            set("scope", json!(self.scopes.join(" ")));
+        if !mint.scopes.is_empty() {
+            set("scope", json!(mint.scopes.join(" ")));
         }
-        for (name, value) in &self.claims {
+        for (name, value) in &mint.claims {
             set(name, value.clone());
         }
         for (needed, how) in [("iss", "--issuer"), (audience_claim, "--audience")] {
@@ -161,58 +278,33 @@ impl Mint {
                 )));
             }
         }
-        Ok(Value::Object(claims))
+        Ok(claims)
+    }
+
+    /// Where the issuer looks for the audience.
+    fn audience_claim(&self) -> &str {
+        self.issuer
+            .map_or("aud", |issuer| &*issuer.policy.audience_claim)
     }
 
     /// A string for one audience, as most issuers write it, else an array.
-    fn audience(&self, issuer: Option<&Issuer>) -> Option<Value> {
-        let all: Vec<&str> = match issuer.map(|issuer| &issuer.policy) {
-            Some(policy) if self.audiences.is_empty() => {
+    fn audience(&self) -> Option<Value> {
+        let asked_for = &self.mint.audiences;
+        let all: Vec<&str> = match self.issuer.map(|issuer| &issuer.policy) {
+            Some(policy) if asked_for.is_empty() => {
                 let enough = match policy.audience_match {
                     AudienceMatch::Any => 1,
                     AudienceMatch::All => policy.audiences.len(),
                 };
                 policy.audiences.iter().take(enough).map(|a| &**a).collect()
             }
-            _ => self.audiences.iter().map(String::as_str).collect(),
+            _ => asked_for.iter().map(String::as_str).collect(),
         };
         match all.as_slice() {
             [] => None,
             [one] => Some(json!(one)),
             several => Some(json!(several)),
         }
-    }
-
-    /// Writes the tokens as they are made, and the progress if someone waits for it.
-    fn write_all(
-        &self,
-        key: &SigningKey,
-        claims: impl Fn(u64) -> Result<Value, Failure>,
-    ) -> Result<(), Failure> {
-        let mut out = BufWriter::new(io::stdout().lock());
-        let progress =
-            ProgressBar::with_draw_target(Some(self.count), ProgressDrawTarget::hidden());
-        let began = Instant::now();
-        let mut shown = !io::stderr().is_terminal();
-        for n in 1..=self.count {
-            let token = key
-                .sign(&self.typ, &claims(n)?)
-                .map_err(|error| Failure::Key {
-                    what: "signing".to_owned(),
-                    error,
-                })?;
-            if !closed_is_done(writeln!(out, "{token}"))? {
-                return Ok(());
-            }
-            if !shown && began.elapsed() > SHOW_PROGRESS_AFTER {
-                shown = true;
-                progress.set_draw_target(ProgressDrawTarget::stderr());
-            }
-            progress.set_position(n);
-        }
-        progress.finish_and_clear();
-        closed_is_done(out.flush())?;
-        Ok(())
     }
 }
 

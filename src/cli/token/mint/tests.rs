@@ -4,7 +4,8 @@ use clap::Parser;
 
 use super::*;
 use crate::config::{KeySource, Place};
-use crate::jwt::{AlgorithmSet, IssuerPolicy};
+use crate::gate::Rejection;
+use crate::jwt::{self, AlgorithmSet, IssuerPolicy, KeySet, TokenError};
 
 #[derive(Debug, Parser)]
 struct Line {
@@ -38,8 +39,20 @@ fn issuer(audiences: &[&str], audience_match: AudienceMatch) -> Issuer {
     }
 }
 
+fn minter<'m>(mint: &'m Mint, issuer: Option<&'m Issuer>) -> Minter<'m> {
+    Minter {
+        mint,
+        key: SigningKey::generate(Algorithm::EdDsa)
+            .unwrap()
+            .with_kid("k"),
+        issuer,
+        now: UnixTime::from_seconds(1000),
+    }
+}
+
 fn claims(mint: &Mint, issuer: Option<&Issuer>) -> Result<Value, Failure> {
-    mint.claims(&mint.sub, issuer, UnixTime::from_seconds(1000), "id")
+    let claims = minter(mint, issuer).claims(&mint.subject(1), "id")?;
+    Ok(Value::Object(claims))
 }
 
 #[test]
@@ -138,12 +151,99 @@ fn options_that_exclude_each_other_are_refused() {
         &["--sub", "a", "--key", "k", "--secret-file", "s"][..],
         &["--sub", "a", "--count", "0"],
         &["--claim", "a=b"],
+        &["--subjects", "0"],
+        &["--sub", "a", "--bad", "expired"],
+        &["--sub", "a", "--bad", "expird=5%"],
     ] {
         assert!(
             Line::try_parse_from(["mint"].iter().chain(bad)).is_err(),
             "{bad:?}"
         );
     }
+}
+
+#[test]
+fn subjects_are_numbered_where_the_pattern_says_or_at_the_end() {
+    for (arguments, subject) in [
+        (&["--sub", "alice"][..], "alice"),
+        (&["--sub", "u{n}"], "u7"),
+        (&["--subjects", "9"], "load-7"),
+        (&["--subjects", "9", "--sub", "alice"], "alice-7"),
+        (&["--subjects", "9", "--sub", "u{n}@x"], "u7@x"),
+    ] {
+        assert_eq!(mint(arguments).subject(7), subject, "{arguments:?}");
+    }
+}
+
+/// What the gateway says of a token of that issuer and key; it is asked at the time of minting and a year after.
+fn verdicts(minter: &Minter<'_>, token: &str) -> [Option<TokenError>; 2] {
+    let issuer = minter.issuer.unwrap();
+    let key = minter.key.verifying_key().unwrap();
+    let (keys, _) = KeySet::new(vec![key], issuer.policy.algorithms);
+    let issuer = Arc::new(jwt::Issuer {
+        name: Arc::clone(&issuer.name),
+        policy: issuer.policy.clone(),
+        keys,
+    });
+    [Duration::ZERO, Duration::from_hours(24 * 365)].map(|later| {
+        let now = minter.now.plus(later);
+        jwt::verify(token.as_bytes(), &[Arc::clone(&issuer)], |_| true, now).err()
+    })
+}
+
+#[test]
+fn each_kind_is_refused_for_its_reason_whatever_was_asked_for_and_never_becomes_good() {
+    for algorithm in [Algorithm::EdDsa, Algorithm::Es256, Algorithm::Hs256] {
+        let mut issuer = issuer(&["a"], AudienceMatch::Any);
+        issuer.policy.algorithms = AlgorithmSet::from_iter([algorithm]);
+        issuer.policy.leeway = Duration::from_mins(5);
+        issuer.policy.token_types = vec!["at+jwt".into()];
+        let lines = [
+            mint(&["--sub", "alice"]),
+            mint(&[
+                "--sub",
+                "alice",
+                "--claim",
+                "exp=99999999999.5",
+                "--claim",
+                "aud=[\"a\"]",
+            ]),
+            mint(&[
+                "--sub", "alice", "--claim", "jti=x", "--claim", "nbf=0", "--claim", "iat=0",
+            ]),
+        ];
+        for mint in &lines {
+            let mut minter = minter(mint, Some(&issuer));
+            minter.key = SigningKey::generate(algorithm).unwrap().with_kid("k");
+            let planned = |bad| Planned { bad, subject: 1 };
+            let good = minter.token(planned(None)).unwrap();
+            assert_eq!(verdicts(&minter, &good)[0], None);
+            for bad in Bad::ALL {
+                let token = minter.token(planned(Some(bad))).unwrap();
+                let [now, later] = verdicts(&minter, &token);
+                let reason = Rejection::from(now.unwrap()).reason;
+                let name = if bad == Bad::Forged {
+                    "bad_signature"
+                } else {
+                    bad.name()
+                };
+                assert_eq!(reason.name(), name, "{algorithm:?} {mint:?}");
+                assert!(later.is_some(), "{bad:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_forged_token_is_as_long_as_its_signature_needs() {
+    let issuer = issuer(&["a"], AudienceMatch::Any);
+    let mint = mint(&["--sub", "alice"]);
+    let minter = minter(&mint, Some(&issuer));
+    let signature = |bad| {
+        let token = minter.token(Planned { bad, subject: 1 }).unwrap();
+        token.rsplit('.').next().unwrap().len()
+    };
+    assert_eq!(signature(Some(Bad::Forged)), signature(None));
 }
 
 #[test]
