@@ -36,9 +36,9 @@ mod upstreams;
 pub use check::{WARNING_CODES, Warning, warnings};
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use model::{
-    Admin, AdminAccess, Authentication, Certificates, Config, Host, HostPattern, Issuer, KeySource,
-    Limits, Log, LogFormat, PemFile, Preflight, Route, Rule, SecretOrigin, SecretUse, Server, Test,
-    Upstream, UpstreamUrl,
+    Admin, AdminAccess, Authentication, BadSignatureLimits, Certificates, Config, Host,
+    HostPattern, Issuer, KeySource, Limits, Log, LogFormat, PemFile, Preflight, Route, Rule,
+    SecretOrigin, SecretUse, Server, Test, Upstream, UpstreamUrl,
 };
 pub use reference::{Key, reference};
 pub use resolve::{Environment, load, parse};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -80,6 +80,8 @@ pub struct Server {
     pub trusted_proxies: TrustedProxies,
     /// `realm` of challenges.
     pub realm: Box<str>,
+    /// Bytes of verified tokens that all workers remember together; 0: none.
+    pub token_cache: usize,
     /// `[server.limits]`
     pub limits: Limits,
 }
@@ -122,12 +124,23 @@ pub struct Limits {
     pub streams: u32,
     /// Bytes of a token.
     pub token_bytes: usize,
+    /// Failed signature checks.
+    pub bad_signatures: BadSignatureLimits,
     /// While nothing passes through an upgraded connection.
     pub upgrade_idle_timeout: Duration,
     /// From TERM to closed listeners.
     pub drain_delay: Duration,
     /// From closed listeners to the end.
     pub drain_timeout: Duration,
+}
+
+/// Failed signature checks a second, of each worker. `None` is no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BadSignatureLimits {
+    /// Of one client address (IPv6: /64).
+    pub per_client: Option<NonZeroU32>,
+    /// Of all together; it refuses only clients that failed lately.
+    pub per_worker: Option<NonZeroU32>,
 }
 
 /// `[admin]`

@@ -133,13 +133,17 @@ impl<'a> Reader<'a> {
             .unwrap_or(default)
     }
 
-    /// A whole number within `range`, or `"off"`, which is the default.
+    /// A whole number within `range`, or `"off"`; `default` is `None` for `"off"`.
     pub(super) fn number_or_off(
         &mut self,
         key: &'static str,
         range: RangeInclusive<usize>,
+        default: Option<usize>,
     ) -> Option<usize> {
-        let node = self.node(key, || Some(quoted(OFF)))?;
+        let text = || default.map_or_else(|| quoted(OFF), |number| number.to_string());
+        let Some(node) = self.node(key, || Some(text())) else {
+            return default;
+        };
         if is_off(node) {
             return None;
         }
@@ -190,6 +194,22 @@ impl<'a> Reader<'a> {
             return Some(u64::MAX);
         }
         self.expect_size(key, node, &(0..=u64::MAX))
+    }
+
+    /// A size within `range`, or `"off"`, which is `None`.
+    pub(super) fn size_or_none(
+        &mut self,
+        key: &'static str,
+        range: RangeInclusive<u64>,
+        default: u64,
+    ) -> Option<u64> {
+        let Some(node) = self.node(key, || Some(quoted(&format_size(default)))) else {
+            return Some(default);
+        };
+        if is_off(node) {
+            return None;
+        }
+        Some(self.expect_size(key, node, &range).unwrap_or(default))
     }
 
     /// One of several words; the first is the default.

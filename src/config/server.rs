@@ -1,7 +1,7 @@
 //! `[server]`, `[server.limits]`, `[admin]` and `[log]`.
 
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,18 +16,22 @@ use super::reader::{OFF, Reader};
 use super::routes::is_host_name;
 use super::units::format_size;
 use super::{
-    Admin, AdminAccess, Certificates, Limits, Log, LogFormat, SecretUse, Server, defaults,
+    Admin, AdminAccess, BadSignatureLimits, Certificates, Limits, Log, LogFormat, SecretUse,
+    Server, defaults,
 };
 
 /// `[server]`, and its `strip`.
 pub(super) fn server(mut reader: Reader<'_>) -> (Server, Vec<String>) {
     let limits = limits(reader.table("limits", "server.limits"));
+    let listen = listen(&mut reader);
+    let workers = workers(&mut reader);
     let server = Server {
-        listen: listen(&mut reader),
-        workers: workers(&mut reader),
+        listen,
+        workers,
         tls: certificates(&mut reader),
         trusted_proxies: trusted_proxies(&mut reader),
         realm: realm(&mut reader),
+        token_cache: token_cache(&mut reader, workers, limits.token_bytes),
         limits,
     };
     let strip = strip(&mut reader);
@@ -224,6 +228,26 @@ fn realm(reader: &mut Reader<'_>) -> Box<str> {
     realm.value.into()
 }
 
+/// Each worker has its share, and a share that cannot hold one token would be there for nothing.
+fn token_cache(reader: &mut Reader<'_>, workers: NonZeroUsize, token_bytes: usize) -> usize {
+    let range = defaults::LEAST_TOKEN_CACHE..=defaults::MOST_TOKEN_CACHE;
+    let Some(bytes) = reader.size_or_none("token_cache", range, defaults::TOKEN_CACHE) else {
+        return 0;
+    };
+    let share = saturating(bytes) / workers;
+    if share < token_bytes {
+        let origin = reader.origin_of("token_cache");
+        let message = format!(
+            "`token_cache` of {} is less than one token of `token_bytes` for each of {workers} workers",
+            format_size(bytes)
+        );
+        let least = (token_bytes as u64).saturating_mul(workers.get() as u64);
+        let hint = format!("write at least \"{}\", or \"off\"", format_size(least));
+        reader.context.error_hint(&origin, message, hint);
+    }
+    saturating(bytes)
+}
+
 fn strip(reader: &mut Reader<'_>) -> Vec<String> {
     let Some(texts) = reader.texts("strip", defaults::STRIP) else {
         return defaults::STRIP.iter().map(ToString::to_string).collect();
@@ -279,7 +303,7 @@ fn limits(mut reader: Reader<'_>) -> Limits {
     let streams = r.number("streams", 1..=100_000, defaults::STREAMS);
     let limits = Limits {
         connections: r.number("connections", 1..=10_000_000, defaults::CONNECTIONS),
-        connections_per_client: r.number_or_off("connections_per_client", 1..=10_000_000),
+        connections_per_client: r.number_or_off("connections_per_client", 1..=10_000_000, None),
         connection_age: r.duration_or_off("connection_age", timeouts.clone()),
         header_bytes: saturating(header_bytes),
         header_count: r.number("header_count", 8..=10_000, defaults::HEADER_COUNT),
@@ -301,6 +325,7 @@ fn limits(mut reader: Reader<'_>) -> Limits {
         write_timeout: r.duration("write_timeout", timeouts.clone(), defaults::WRITE_TIMEOUT),
         streams: u32::try_from(streams).unwrap_or(u32::MAX),
         token_bytes: saturating(token_bytes),
+        bad_signatures: bad_signatures(r),
         upgrade_idle_timeout: r.duration(
             "upgrade_idle_timeout",
             timeouts,
@@ -327,6 +352,23 @@ fn limits(mut reader: Reader<'_>) -> Limits {
     }
     reader.finish();
     limits
+}
+
+fn bad_signatures(reader: &mut Reader<'_>) -> BadSignatureLimits {
+    let mut per_second = |key, default| {
+        let number = reader.number_or_off(key, 1..=defaults::MOST_BAD_SIGNATURES, Some(default))?;
+        u32::try_from(number).ok().and_then(NonZeroU32::new)
+    };
+    BadSignatureLimits {
+        per_client: per_second(
+            "bad_signatures_per_client",
+            defaults::BAD_SIGNATURES_PER_CLIENT,
+        ),
+        per_worker: per_second(
+            "bad_signatures_per_worker",
+            defaults::BAD_SIGNATURES_PER_WORKER,
+        ),
+    }
 }
 
 /// A size in memory; on 64-bit machines nothing is cut.

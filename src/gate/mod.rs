@@ -2,10 +2,12 @@
 //!
 //! No I/O, no lock, no clock. [`decide`] is the only way to an [`Admission`], and the proxy forwards nothing without one.
 
+mod budget;
 mod decide;
 mod observe;
 mod rejection;
 
+pub use budget::{CLIENTS, RetryAfter, SignatureBudget};
 pub use decide::{Admission, Head, Peer, decide};
 pub use observe::{Observer, Unobserved};
 pub use rejection::{Detail, Reason, Rejection};

@@ -7,6 +7,8 @@ use http::{Method, StatusCode};
 use crate::headers::{ConnectionOptionError, CredentialsError, TargetError};
 use crate::jwt::TokenError;
 
+use super::RetryAfter;
+
 /// Defines [`Reason`] from one table, so that name, status and sentence cannot drift apart or be forgotten.
 macro_rules! reasons {
     ($($variant:ident $name:literal $status:ident $title:literal;)*) => {
@@ -71,6 +73,7 @@ reasons! {
     MethodNotAllowed "method_not_allowed" METHOD_NOT_ALLOWED "The method is not served here.";
     RequestTimeout "request_timeout" REQUEST_TIMEOUT "The request took too long to arrive.";
     BodyTooLarge "body_too_large" PAYLOAD_TOO_LARGE "The request body is too large.";
+    TooManyBadTokens "too_many_bad_tokens" TOO_MANY_REQUESTS "Too many tokens with a wrong signature came from here.";
     HeadTooLarge "head_too_large" REQUEST_HEADER_FIELDS_TOO_LARGE "The request has too many fields.";
     TokenTooLarge "token_too_large" REQUEST_HEADER_FIELDS_TOO_LARGE "The token is too large.";
     Internal "internal" INTERNAL_SERVER_ERROR "The gateway failed.";
@@ -115,6 +118,8 @@ pub enum Detail {
     Scopes(Box<[Box<str>]>),
     /// The methods of the route: `Allow` (RFC 9110 §10.2.1).
     Allow(Vec<Method>),
+    /// When a signature is looked at again: `Retry-After` (RFC 9110 §10.2.3).
+    RetryAfter(RetryAfter),
     /// What went wrong with the upstream, or inside.
     Fault(Box<str>),
 }
@@ -132,6 +137,9 @@ impl fmt::Display for Detail {
             Self::Allow(methods) => {
                 f.write_str("the route serves")?;
                 methods.iter().try_for_each(|method| write!(f, " {method}"))
+            }
+            Self::RetryAfter(after) => {
+                write!(f, "no signature is checked for {} s", after.seconds())
             }
             Self::Fault(what) => f.write_str(what),
         }
@@ -163,6 +171,15 @@ impl Rejection {
         Self {
             reason,
             detail: Detail::Fault(what.to_string().into()),
+        }
+    }
+}
+
+impl From<RetryAfter> for Rejection {
+    fn from(after: RetryAfter) -> Self {
+        Self {
+            reason: Reason::TooManyBadTokens,
+            detail: Detail::RetryAfter(after),
         }
     }
 }

@@ -39,8 +39,8 @@ pub(super) fn rejection_response(
     if let Detail::Allow(methods) = &rejection.detail {
         headers.insert(ALLOW, allow(methods));
     }
-    if let Some(seconds) = retry_after(reason) {
-        headers.insert(RETRY_AFTER, HeaderValue::from_static(seconds));
+    if let Some(seconds) = retry_after(rejection) {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     if let Ok(value) = HeaderValue::from_str(request_id) {
         headers.insert(X_REQUEST_ID, value);
@@ -62,8 +62,9 @@ pub fn refusal_before_request(reason: Reason) -> Vec<u8> {
         reason.status(),
         problem.len()
     );
-    if let Some(seconds) = retry_after(reason) {
-        answer.extend(["Retry-After: ", seconds, "\r\n"]);
+    if let Some(seconds) = retry_after(&Rejection::new(reason)) {
+        let seconds = itoa::Buffer::new().format(seconds).to_owned();
+        answer.extend(["Retry-After: ", &seconds, "\r\n"]);
     }
     answer.push_str("\r\n");
     [answer.into_bytes(), problem].concat()
@@ -117,6 +118,7 @@ fn challenge_for(rejection: &Rejection) -> Option<Challenge<'_>> {
             | Detail::Token(_)
             | Detail::Rule(_)
             | Detail::Allow(_)
+            | Detail::RetryAfter(_)
             | Detail::Fault(_) => &[],
         })),
         Reason::ClaimMismatch => Some(Challenge::InsufficientScope(&[])),
@@ -128,6 +130,7 @@ fn challenge_for(rejection: &Rejection) -> Option<Challenge<'_>> {
         | Reason::MethodNotAllowed
         | Reason::RequestTimeout
         | Reason::BodyTooLarge
+        | Reason::TooManyBadTokens
         | Reason::HeadTooLarge
         | Reason::TokenTooLarge
         | Reason::Internal
@@ -140,12 +143,24 @@ fn challenge_for(rejection: &Rejection) -> Option<Challenge<'_>> {
     }
 }
 
-/// In how many seconds a client may try again (RFC 9110 §10.2.3): every 503 says it.
-fn retry_after(reason: Reason) -> Option<&'static str> {
-    match reason {
+/// In how many seconds a client may try again (RFC 9110 §10.2.3): every 429 and 503 says it.
+fn retry_after(rejection: &Rejection) -> Option<u32> {
+    match rejection.reason {
         // Keys come with a reload or with the next fetch.
-        Reason::KeysUnavailable => Some("5"),
-        Reason::Overloaded => Some("2"),
+        Reason::KeysUnavailable => Some(5),
+        Reason::Overloaded => Some(2),
+        Reason::TooManyBadTokens => Some(match &rejection.detail {
+            Detail::RetryAfter(after) => after.seconds(),
+            Detail::None
+            | Detail::Target(_)
+            | Detail::Credentials(_)
+            | Detail::Connection(_)
+            | Detail::Token(_)
+            | Detail::Rule(_)
+            | Detail::Scopes(_)
+            | Detail::Allow(_)
+            | Detail::Fault(_) => 1,
+        }),
         Reason::MissingToken
         | Reason::MalformedCredentials
         | Reason::TokenTooLarge

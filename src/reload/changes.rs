@@ -193,11 +193,12 @@ fn settings(config: &Config) -> BTreeMap<&'static str, String> {
         write_timeout,
         streams,
         token_bytes,
+        bad_signatures,
         upgrade_idle_timeout,
         drain_delay,
         drain_timeout,
     } = &config.server.limits;
-    let values: [(&'static str, &dyn Debug); 19] = [
+    let values: [(&'static str, &dyn Debug); 22] = [
         ("[server.limits] connections", connections),
         (
             "[server.limits] connections_per_client",
@@ -214,10 +215,19 @@ fn settings(config: &Config) -> BTreeMap<&'static str, String> {
         ("[server.limits] write_timeout", write_timeout),
         ("[server.limits] streams", streams),
         ("[server.limits] token_bytes", token_bytes),
+        (
+            "[server.limits] bad_signatures_per_client",
+            &bad_signatures.per_client,
+        ),
+        (
+            "[server.limits] bad_signatures_per_worker",
+            &bad_signatures.per_worker,
+        ),
         ("[server.limits] upgrade_idle_timeout", upgrade_idle_timeout),
         ("[server.limits] drain_delay", drain_delay),
         ("[server.limits] drain_timeout", drain_timeout),
         ("[server] realm", &config.server.realm),
+        ("[server] token_cache", &config.server.token_cache),
         ("[server] strip", &config.strip),
         ("[server] trusted_proxies", &config.server.trusted_proxies.0),
     ];

@@ -19,8 +19,9 @@ const ELSEWHERE: &[&str] = &[
     "upstream_failed",
     "upstream_timeout",
     "keys_unavailable",
-    "overloaded", // before a request exists: a status alone
-    "draining",   // likewise
+    "overloaded",          // before a request exists: a status alone
+    "draining",            // likewise
+    "too_many_bad_tokens", // forgeries.rs
     "lifetime_too_long",
 ];
 

@@ -9,6 +9,7 @@ use super::warning::Findings;
 pub(super) fn check(found: &mut Findings<'_>) {
     listeners(found);
     trusted_proxies(found);
+    bad_signatures(found);
     for index in 0..found.config.upstreams.len() {
         upstream(found, index);
     }
@@ -70,6 +71,22 @@ fn trusted_proxies(found: &mut Findings<'_>) {
                 "trusts-everyone",
                 &format!("server.trusted_proxies[{index}]"),
                 format!("anyone in {network} can claim any client address: name the proxies"),
+            );
+        }
+    }
+}
+
+fn bad_signatures(found: &mut Findings<'_>) {
+    let limits = found.config.server.limits.bad_signatures;
+    for (limit, key) in [
+        (limits.per_client, "bad_signatures_per_client"),
+        (limits.per_worker, "bad_signatures_per_worker"),
+    ] {
+        if limit.is_none() {
+            found.warn(
+                "bad-signatures-unlimited",
+                &format!("server.limits.{key}"),
+                format!("with {key} = \"off\" forged tokens can keep a worker busy"),
             );
         }
     }

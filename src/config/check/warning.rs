@@ -34,6 +34,7 @@ impl fmt::Display for Warning {
 pub const WARNING_CODES: &[&str] = &[
     "admin-is-upstream",
     "admin-off-loopback",
+    "bad-signatures-unlimited",
     "claim-header-replaces-field",
     "claim-headers-collide",
     "file-limit-too-low",

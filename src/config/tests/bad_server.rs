@@ -70,6 +70,16 @@ const SERVER: &[(&str, &str, &str)] = &[
     ("[server]\nrealm = 'a\"b'", "without quotes", ""),
     ("[server]\nrealm = \"a\\nb\"", "printable ASCII", ""),
     ("[server]\nrealm = \"\"", "empty string", ""),
+    (
+        "[server]\nworkers = 5\ntoken_cache = \"64KiB\"",
+        "64KiB is less than one token of `token_bytes` for each of 5 workers",
+        "\"80KiB\", or \"off\"",
+    ),
+    (
+        "[server]\ntoken_cache = \"0B\"",
+        "64KiB to 1024GiB are possible",
+        "",
+    ),
     ("[server]\nstrip = [\"*\"]", "not a field name", ""),
     (
         "[server]\nstrip = [\"Auth*\"]",
@@ -116,6 +126,11 @@ fn wrong_limits() {
         ),
         ("connection_age = \"1M\"", "write `m` for minutes"),
         ("body_bytes = \"1M\"", "write `MiB` or `MB`"),
+        ("bad_signatures_per_client = 0", "1 to 1000000 are possible"),
+        (
+            "bad_signatures_per_worker = \"no\"",
+            "takes a whole number, not a string",
+        ),
         ("streams = 0", "1 to 100000 are possible"),
     ] {
         assert_error(&format!("[server.limits]\n{key}"), message, "");

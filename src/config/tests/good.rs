@@ -1,3 +1,4 @@
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::time::Duration;
 
@@ -27,6 +28,10 @@ fn what_is_left_out_has_its_default() {
     assert_eq!((limits.connections, limits.header_bytes), (10_000, 65_536));
     assert_eq!((limits.token_bytes, limits.header_count), (16_384, 100));
     assert_eq!(limits.connections_per_client, None);
+    assert_eq!(config.server.token_cache, 64 << 20);
+    let rates = limits.bad_signatures;
+    assert_eq!(rates.per_client.map(NonZeroU32::get), Some(20));
+    assert_eq!(rates.per_worker.map(NonZeroU32::get), Some(2000));
     assert_eq!(limits.connection_age, None);
     assert_eq!(limits.body_bytes, None);
     assert_eq!(limits.drain_delay, Duration::ZERO);
@@ -84,6 +89,10 @@ fn every_key_of_server_admin_and_log_arrives() {
         (&*server.realm, &config.strip[..]),
         ("api", &["X-User".to_owned()][..])
     );
+    assert_eq!(server.token_cache, 8 << 20);
+    let rates = server.limits.bad_signatures;
+    assert_eq!(rates.per_client.map(NonZeroU32::get), Some(7));
+    assert_eq!(rates.per_worker, None);
     assert_eq!(server.limits.connections_per_client, Some(50));
     assert_eq!(server.limits.connection_age, Some(Duration::from_hours(1)));
     assert_eq!(server.limits.body_bytes, Some(10 << 20));
@@ -224,6 +233,16 @@ fn a_route_can_lift_the_body_limit() {
 }
 
 #[test]
+fn the_token_cache_can_be_off_and_must_hold_a_token_for_each_worker() {
+    let cache = |keys: &str| {
+        let text = format!("[server]\nworkers = 4\n{keys}\n");
+        good(&text).server.token_cache
+    };
+    assert_eq!(cache("token_cache = \"off\""), 0);
+    assert_eq!(cache("token_cache = \"64KiB\""), 64 << 10);
+}
+
+#[test]
 fn a_public_gateway_needs_no_issuer() {
     let text = "[[routes]]\nname = \"a\"\npath = \"/\"\nupstream = \"http://a\"\nauth = \"none\"\n";
     assert!(good(text).routes[0].issuers.is_empty());
@@ -290,10 +309,13 @@ workers = 3
 tls = [{ cert = "a.pem", key = "/k/a" }, { cert = "b.pem", key = "/k/b" }]
 trusted_proxies = ["10.0.0.0/8", "192.0.2.1"]
 realm = "api"
+token_cache = "8MiB"
 strip = ["X-User"]
 [server.limits]
 connections_per_client = 50
 connection_age = "1h"
+bad_signatures_per_client = 7
+bad_signatures_per_worker = "off"
 body_bytes = "10MiB"
 [admin]
 listen = "off"

@@ -6,6 +6,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::Notify;
 
+use crate::config::BadSignatureLimits;
+
 use super::*;
 
 mod endings;
@@ -31,6 +33,7 @@ pub(crate) fn limits() -> Limits {
         write_timeout: long,
         streams: 100,
         token_bytes: 16 * 1024,
+        bad_signatures: BadSignatureLimits::default(),
         upgrade_idle_timeout: long,
         drain_delay: Duration::ZERO,
         drain_timeout: long,

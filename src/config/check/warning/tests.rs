@@ -77,6 +77,14 @@ fn dangerous_settings_of_the_network_have_codes() {
             in_server("trusted_proxies = [\"10.0.0.0/8\", \"0.0.0.0/0\"]"),
         ),
         ("trusts-everyone", in_server("trusted_proxies = [\"::/0\"]")),
+        (
+            "bad-signatures-unlimited",
+            and("[server.limits]\nbad_signatures_per_client = \"off\""),
+        ),
+        (
+            "bad-signatures-unlimited",
+            and("[server.limits]\nbad_signatures_per_worker = \"off\""),
+        ),
         ("admin-is-upstream", leading_to("http://localhost:8081")),
         (
             "admin-is-upstream",
