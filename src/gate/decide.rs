@@ -6,10 +6,10 @@ use std::sync::Arc;
 use http::header::{ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, HOST, ORIGIN};
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Method};
+use http::{HeaderValue, Method, Version};
 
 use crate::clock::UnixTime;
-use crate::config::Authentication;
+use crate::config::{Authentication, Limits};
 use crate::headers::{self, Client, CredentialsError, Target, Upgrade};
 use crate::jwt::{self, TokenError, VerifiedToken};
 use crate::routing::{AccessError, NoRoute, Route};
@@ -90,8 +90,7 @@ pub fn decide(
         &snapshot.trusted_proxies,
     );
     observer.client(client);
-    // hyper counts the fields of HTTP/1.1 itself; of HTTP/2 it bounds only their bytes.
-    if parts.headers.len() > snapshot.limits.header_count {
+    if is_too_large(parts, &snapshot.limits) {
         return Err(Rejection::new(Reason::HeadTooLarge));
     }
 
@@ -149,6 +148,13 @@ struct Destination {
     path_and_query: Option<PathAndQuery>,
     /// A CORS preflight that the route lets through without a token (Fetch, CORS-preflight request).
     preflight: bool,
+}
+
+/// hyper itself counts the fields and bytes of HTTP/1.1. Of HTTP/2 it takes more, so that what is too large is answered
+/// like every refusal.
+fn is_too_large(parts: &Parts, limits: &Limits) -> bool {
+    parts.headers.len() > limits.header_count
+        || (parts.version == Version::HTTP_2 && headers::head_bytes(parts) > limits.header_bytes)
 }
 
 /// Target → route.

@@ -74,7 +74,7 @@ reasons! {
     RequestTimeout "request_timeout" REQUEST_TIMEOUT "The request took too long to arrive.";
     BodyTooLarge "body_too_large" PAYLOAD_TOO_LARGE "The request body is too large.";
     TooManyBadTokens "too_many_bad_tokens" TOO_MANY_REQUESTS "Too many tokens with a wrong signature came from here.";
-    HeadTooLarge "head_too_large" REQUEST_HEADER_FIELDS_TOO_LARGE "The request has too many fields.";
+    HeadTooLarge "head_too_large" REQUEST_HEADER_FIELDS_TOO_LARGE "The head of the request is too large.";
     TokenTooLarge "token_too_large" REQUEST_HEADER_FIELDS_TOO_LARGE "The token is too large.";
     Internal "internal" INTERNAL_SERVER_ERROR "The gateway failed.";
     NotImplemented "not_implemented" NOT_IMPLEMENTED "The method is not forwarded.";

@@ -11,6 +11,7 @@ mod host;
 mod identity;
 mod names;
 mod path;
+mod size;
 mod target;
 mod trailers;
 
@@ -23,5 +24,6 @@ pub use cookies::join_cookies;
 pub use forwarded::{Client, TrustedProxies, append_via, client_of, request_id_of, set_forwarded};
 pub use identity::{ArrayStyle, ClaimHeader, ClaimHeaders, StripSet, is_reserved_name};
 pub use path::{laxest_reading, without_prefix};
+pub use size::head_bytes;
 pub use target::{PathAllow, Target, TargetError};
 pub use trailers::strip_trailers;

@@ -34,6 +34,8 @@ pub struct ConnectionState {
     waiting: Cell<usize>,
     /// Steps with each change that a limit is measured from.
     changes: Cell<u64>,
+    /// It is to end with what it is doing.
+    ending: Cell<bool>,
     /// The driver's, while it is not running.
     driver: RefCell<Option<Waker>>,
 }
@@ -67,6 +69,7 @@ impl ConnectionState {
             requests: Cell::new(0),
             waiting: Cell::new(0),
             changes: Cell::new(0),
+            ending: Cell::new(false),
             driver: RefCell::new(None),
         })
     }
@@ -139,6 +142,18 @@ impl ConnectionState {
     #[must_use]
     pub fn is_within_head(&self) -> bool {
         self.moments.within_head.load(Relaxed)
+    }
+
+    /// No more requests: the connection ends with those that it has. Of HTTP/1.1 the answer says so.
+    pub fn end(&self) {
+        self.ending.set(true);
+        self.changed();
+    }
+
+    /// Whether it is to end with what it is doing.
+    #[must_use]
+    pub fn is_ending(&self) -> bool {
+        self.ending.get()
     }
 
     /// A number that differs whenever something has changed that a limit is measured from.

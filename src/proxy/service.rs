@@ -136,6 +136,10 @@ fn refuse(
         let request_id = record.id().as_str();
         tracing::error!(request_id, error = %rejection.detail, "a request failed inside");
     }
+    if rejection.reason == Reason::HeadTooLarge {
+        // As over HTTP/1.1, where hyper answers it and closes.
+        connection.state.end();
+    }
     record.refused(response.status(), rejection);
     if let Some(upload) = &asked.upload
         && !asked.http2

@@ -146,7 +146,7 @@ fn http2_builder(limits: &Limits) -> http2::Builder<Local> {
     let mut builder = http2::Builder::new(Local);
     builder
         .max_concurrent_streams(limits.streams)
-        .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
+        .max_header_list_size(h2_header_bytes(limits))
         .initial_stream_window_size(64 * 1024)
         .initial_connection_window_size(1024 * 1024)
         .max_send_buf_size(64 * 1024)
@@ -154,6 +154,12 @@ fn http2_builder(limits: &Limits) -> http2::Builder<Local> {
         .max_pending_accept_reset_streams(20)
         .max_local_error_reset_streams(128);
     builder
+}
+
+/// What h2 takes of a head, and announces. Up to there the gate refuses what is over `header_bytes`: h2's own answer is
+/// counted nowhere, and its connection stays. h2 ends a connection over four times its limit.
+fn h2_header_bytes(limits: &Limits) -> u32 {
+    u32::try_from(limits.header_bytes.saturating_mul(H2_HEADER_ROOM)).unwrap_or(u32::MAX)
 }
 
 /// Streams are tasks of the worker.
@@ -281,6 +287,7 @@ impl<'a> Watch<'a> {
     fn should_finish(&mut self, cx: &mut std::task::Context<'_>) -> bool {
         let used = self.state.requests() > 0;
         let told = match (self.stages.now(), self.protocol) {
+            _ if self.state.is_ending() => true,
             // GOAWAY lets requests pass that are on their way; a fresh connection gets its first answer before it.
             (Stage::Delay | Stage::Draining, Protocol::Http2) => used,
             // Each response says `Connection: close`: closing between requests could lose one that is on its way.
@@ -340,6 +347,10 @@ fn ended(result: hyper::Result<()>) -> Ended {
 
 /// What hyper takes without a list on the heap.
 const HYPER_HEADER_COUNT: usize = 100;
+
+/// How many times `header_bytes` h2 may take. Of short fields the memory is a multiple of that, for each stream that a
+/// client opens at once, so it is not more.
+const H2_HEADER_ROOM: usize = 2;
 
 /// hyper panics below it.
 const HYPER_LEAST_BUFFER: usize = 8192;

@@ -1,7 +1,10 @@
 //! The same gate over HTTP/2.
 
+use std::sync::{Arc, Barrier};
+
 use super::harness::upstream::MARK;
-use super::harness::{GatewayBuilder, Request, Step, TestGateway, Upstream, alice, h2};
+use super::harness::{GatewayBuilder, Request, Step, TestGateway, Upstream, alice, answer, h2};
+use super::limits::wait_for_error;
 
 fn gateway(upstream: &Upstream) -> TestGateway {
     GatewayBuilder::new(upstream)
@@ -115,4 +118,86 @@ fn a_length_reaches_the_upstream_once_and_plain() {
     assert_eq!(send(Some("hello"), &["05"]), one("5"));
     // Some servers read no length as the end of the connection, others as nothing.
     assert_eq!(send(None, &[""]), (400, None));
+}
+
+/// A request whose head is so large as HTTP/2 counts (RFC 9113 §6.5.2), in so many fields.
+fn of_size(bytes: usize, fields: usize) -> Request {
+    let pseudo = (7 + 3 + 32) + (7 + 5 + 32) + (10 + "gw.test".len() + 32) + (5 + 7 + 32);
+    let each = "x-0000".len() + 32;
+    let filled = bytes - pseudo - fields * each;
+    (0..fields).fold(Request::get("/open/x"), |request, number| {
+        let more = if number == 0 { filled % fields } else { 0 };
+        let value = "x".repeat(filled / fields + more);
+        request.field(&format!("x-{number:04}"), value)
+    })
+}
+
+#[test]
+fn a_head_that_is_too_large_is_refused_and_ends_the_connection() {
+    const LIMIT: usize = 8192;
+    let upstream = Upstream::start();
+    let gateway = GatewayBuilder::new(&upstream)
+        .tls()
+        .limits("header_bytes = \"8KiB\"\nheader_count = 1000\ntoken_bytes = \"4KiB\"")
+        .route("/open", "auth = \"none\"")
+        .start();
+    let rejected = || gateway.metric("portcullis_rejections_total", "head_too_large");
+    for fields in [1, 3, 150] {
+        let mut session = h2::Session::open(gateway.address());
+        assert_eq!(session.request(&of_size(LIMIT, fields)).status, 200);
+        assert_eq!(session.request(&of_size(LIMIT, fields)).status, 200);
+        upstream.forget();
+        for bytes in [LIMIT + 1, 2 * LIMIT - 1] {
+            let before = rejected();
+            let mut session = h2::Session::open(gateway.address());
+            assert_eq!(session.request(&Request::get("/open/x")).status, 200);
+            upstream.forget();
+            let reply = session.request(&of_size(bytes, fields));
+            assert_eq!(reply.status, 431, "{bytes} in {fields}");
+            assert_eq!(reply.reason(), "head_too_large");
+            assert_eq!(gateway.log_of(&reply)["reason"], "head_too_large");
+            assert!(rejected() > before, "counted");
+            session.ended();
+            assert!(upstream.requests().is_empty());
+        }
+    }
+}
+
+#[test]
+fn a_head_beyond_all_measure_ends_the_connection_and_is_counted() {
+    let upstream = Upstream::start();
+    let gateway = GatewayBuilder::new(&upstream)
+        .tls()
+        .limits("header_bytes = \"8KiB\"\ntoken_bytes = \"4KiB\"")
+        .route("/open", "auth = \"none\"")
+        .start();
+    let mut session = h2::Session::open(gateway.address());
+    // h2 itself answers what is over twice the limit, and has enough at eight times.
+    assert_eq!(session.request(&of_size(20_000, 3)).status, 431);
+    assert_eq!(session.request(&Request::get("/open/x")).status, 200);
+    upstream.forget();
+    session.fails(&of_size(70_000, 9));
+    session.ended();
+    wait_for_error(&gateway, "malformed");
+    assert!(upstream.requests().is_empty());
+}
+
+#[test]
+fn what_runs_beside_a_head_that_is_too_large_is_finished() {
+    let barrier = Arc::new(Barrier::new(2));
+    let upstream = Upstream::scripted({
+        let barrier = Arc::clone(&barrier);
+        move |_| {
+            let wait = Step::Wait(Arc::clone(&barrier));
+            vec![Step::Body, wait, answer("200 OK", "", "at last")]
+        }
+    });
+    let gateway = gateway(&upstream);
+    let mut session = h2::Session::open(gateway.address());
+    let running = session.start(&Request::get("/open/x"));
+    upstream.wait(|requests| requests.len() == 1);
+    assert_eq!(session.request(&of_size(70_000, 5)).status, 431);
+    barrier.wait();
+    assert_eq!(session.finish(running).text(), "at last");
+    session.ended();
 }

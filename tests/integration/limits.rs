@@ -34,7 +34,7 @@ fn errors(gateway: &TestGateway, cause: &str) -> f64 {
     gateway.metric("portcullis_connection_errors_total", &labels)
 }
 
-fn wait_for_error(gateway: &TestGateway, cause: &str) {
+pub(super) fn wait_for_error(gateway: &TestGateway, cause: &str) {
     wait_until(cause, || errors(gateway, cause) > 0.5);
 }
 

@@ -37,7 +37,9 @@ pub(crate) struct Session {
 
 impl Session {
     pub(crate) fn open(address: SocketAddr) -> Self {
-        let runtime = Builder::new_current_thread()
+        // The connection goes on while the test does something else.
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
             .enable_all()
             .build()
             .expect("a runtime");
@@ -54,13 +56,31 @@ impl Session {
 
     /// Sends a request and reads its answer.
     pub(crate) fn request(&mut self, request: &Request) -> Reply {
+        let running = self.start(request);
+        self.finish(running)
+    }
+
+    /// Sends a request, to be answered while others are.
+    pub(crate) fn start(&mut self, request: &Request) -> Running {
         let is_head = request.method == "HEAD";
         let sent = self.sender.send_request(message(request));
-        self.runtime.block_on(async {
-            let whole = async { read(sent.await.expect("an answer"), is_head).await };
-            let reply = tokio::time::timeout(PATIENCE, whole).await;
-            reply.expect("an answer in time").checked()
-        })
+        let whole = async move { read(sent.await.expect("an answer"), is_head).await };
+        self.runtime.spawn(whole)
+    }
+
+    /// The answer of a request.
+    pub(crate) fn finish(&mut self, running: Running) -> Reply {
+        let reply = async { tokio::time::timeout(PATIENCE, running).await };
+        let reply = self.runtime.block_on(reply).expect("an answer in time");
+        reply.expect("an answer").checked()
+    }
+
+    /// Sends a request that is not answered.
+    pub(crate) fn fails(&mut self, request: &Request) {
+        let sent = self.sender.send_request(message(request));
+        let sent = async { tokio::time::timeout(PATIENCE, sent).await };
+        let answered = self.runtime.block_on(sent).expect("an end in time");
+        answered.expect_err("an error");
     }
 
     /// Sends a request and reads the head of its answer alone.
@@ -83,6 +103,9 @@ impl Session {
 
 /// How long an answer may take before a test fails.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A request whose answer is awaited.
+pub(crate) type Running = JoinHandle<Reply>;
 
 type Handshake = (
     http2::SendRequest<Full<Bytes>>,
