@@ -81,10 +81,6 @@ impl Handler {
                 tls: snapshot.tls.as_ref().map(|tls| Arc::clone(&tls.config)),
             }
         };
-        // Small responses leave at once (Nagle and delayed acknowledgements: 40 ms otherwise).
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY");
-        }
         this.tell_number();
         tokio::task::spawn_local(async move {
             if let Err(cause) = this.connection(stream, peer, slot, accepted).await {

@@ -1,6 +1,7 @@
 //! Connecting: TCP with `TCP_NODELAY`, TLS for https, and what HTTP/1.1 is spoken with.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -100,9 +101,7 @@ where
     B: Body<Data = Bytes> + Unpin + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let tcp = TcpStream::connect(address.socket).await?;
-    // Small requests must not wait for the acknowledgement of what went before.
-    tcp.set_nodelay(true)?;
+    let tcp = connect_tcp(address.socket).await?;
     let stream = if address.url.tls {
         let name = address.server_name.clone();
         let (Some(tls), Some(name)) = (&upstream.tls, name) else {
@@ -131,6 +130,13 @@ where
         }
     });
     Ok((sender, heard))
+}
+
+async fn connect_tcp(address: SocketAddr) -> io::Result<TcpStream> {
+    let tcp = TcpStream::connect(address).await?;
+    // Small requests must not wait for the acknowledgement of what went before.
+    tcp.set_nodelay(true)?;
+    Ok(tcp)
 }
 
 /// Bytes of a buffered head, or of a body in either direction. An answer whose head is longer is broken.
@@ -189,5 +195,17 @@ impl AsyncWrite for UpstreamIo {
             Stream::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Stream::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_sent_upstream_leaves_at_once() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let tcp = connect_tcp(listener.local_addr().unwrap()).await.unwrap();
+        assert!(tcp.nodelay().unwrap());
     }
 }

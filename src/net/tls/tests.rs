@@ -1,9 +1,12 @@
 use std::os::unix::fs::PermissionsExt as _;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use rustls::client::{ClientConfig, Resumption};
+use rustls::client::{
+    ClientConfig, ClientSessionStore, Resumption, Tls12ClientSessionValue, Tls13ClientSessionValue,
+};
 use rustls::pki_types::ServerName;
-use rustls::{HandshakeKind, RootCertStore};
+use rustls::{HandshakeKind, NamedGroup, RootCertStore};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 
@@ -142,6 +145,49 @@ async fn a_ticket_resumes_over_a_reload() {
         second.1.get_ref().1.handshake_kind(),
         Some(HandshakeKind::Resumed)
     );
+}
+
+/// Keeps the number of tickets that came.
+#[derive(Debug, Default)]
+struct CountedTickets(AtomicUsize);
+
+impl ClientSessionStore for CountedTickets {
+    fn set_kx_hint(&self, _server: ServerName<'static>, _group: NamedGroup) {}
+
+    fn kx_hint(&self, _server: &ServerName<'_>) -> Option<NamedGroup> {
+        None
+    }
+
+    fn set_tls12_session(&self, _server: ServerName<'static>, _session: Tls12ClientSessionValue) {}
+
+    fn tls12_session(&self, _server: &ServerName<'_>) -> Option<Tls12ClientSessionValue> {
+        None
+    }
+
+    fn remove_tls12_session(&self, _server: &ServerName<'static>) {}
+
+    fn insert_tls13_ticket(&self, _server: ServerName<'static>, _ticket: Tls13ClientSessionValue) {
+        self.0.fetch_add(1, Relaxed);
+    }
+
+    fn take_tls13_ticket(&self, _server: &ServerName<'static>) -> Option<Tls13ClientSessionValue> {
+        None
+    }
+}
+
+#[tokio::test]
+async fn a_connection_gets_as_many_tickets_as_a_browser_opens_connections() {
+    let directory = tempfile::tempdir().unwrap();
+    let pairs = [pair(&directory, &["localhost"])];
+    let server = build_server_tls(&pairs, tickets()).unwrap();
+    let counted = Arc::new(CountedTickets::default());
+    let store: Arc<dyn ClientSessionStore> = Arc::<CountedTickets>::clone(&counted);
+    let mut config = Arc::unwrap_or_clone(client(&pairs, &["h2"]));
+    config.resumption = Resumption::store(store);
+    handshake(&server, &Arc::new(config), "localhost")
+        .await
+        .unwrap();
+    assert_eq!(counted.0.load(Relaxed), 2);
 }
 
 #[test]
