@@ -20,3 +20,4 @@ mod streaming;
 mod upstream_faults;
 mod watching;
 mod websocket;
+mod worker_faults;

@@ -24,7 +24,13 @@ pub(crate) struct Launch {
     pub(crate) stdout_is_stuck: bool,
     /// Standard error becomes one once the gateway serves.
     pub(crate) stderr_is_stuck: bool,
+    /// Not the binary, but the gateway of `worker_faults` with this fault.
+    pub(crate) fault: Option<&'static str>,
 }
+
+/// The environment variables of a gateway with a fault: its configuration file, and which fault.
+pub(crate) const FAULTY: &str = "FAULTY_GATEWAY";
+pub(crate) const FAULT: &str = "FAULTY_GATEWAY_FAULT";
 
 /// A running process. Dropping it kills it.
 pub(crate) struct Process {
@@ -42,9 +48,11 @@ impl Process {
         let file = directory.path().join("gateway.toml");
         std::fs::write(&file, text).expect("written");
         let mut command = command(launch);
+        match launch.fault {
+            None => command.args(["run", "-c"]).arg(&file),
+            Some(fault) => command.env(FAULTY, &file).env(FAULT, fault),
+        };
         command
-            .args(["run", "-c"])
-            .arg(&file)
             .env("STATE_DIRECTORY", directory.path().join("state"))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -137,6 +145,13 @@ pub(crate) fn wait_until(what: &str, mut is: impl FnMut() -> bool) {
 
 /// The command; with a limit on files by way of a shell that sets it for itself.
 fn command(launch: Launch) -> Command {
+    if launch.fault.is_some() {
+        let itself = std::env::current_exe().expect("the test binary");
+        let mut command = Command::new(itself);
+        let test = "worker_faults::faulty_gateway";
+        command.args([test, "--exact", "--ignored", "--nocapture"]);
+        return command;
+    }
     let binary = env!("CARGO_BIN_EXE_portcullis");
     let mut command = match launch.files {
         None => Command::new(binary),
