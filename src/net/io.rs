@@ -86,6 +86,19 @@ impl ClientIo {
             .is_some_and(|http1| !http1.check.is_between_requests())
     }
 
+    /// Ready when there may be something to read, be it the end: without a buffer for it.
+    ///
+    /// Over TLS these are bytes of the socket, so it may turn out to be nothing but TLS itself. It is for a connection
+    /// that [`ConnectionState::is_resting`]: nothing that was decrypted waits in one.
+    pub fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let socket = match &self.stream {
+            Stream::Plain(socket) => socket,
+            Stream::Tls(stream) => stream.get_ref().0,
+        };
+        // An error is told by the read that follows.
+        socket.poll_read_ready(cx).map(drop)
+    }
+
     /// Reads what still comes and forgets it, until the client closes.
     ///
     /// A socket that is closed over unread bytes is reset, and the client may lose the answer that it was sent (RFC 9112
@@ -133,6 +146,8 @@ impl AsyncRead for ClientIo {
             return this.stream.poll_read(cx, buf);
         };
         let result = http1.poll_read(cx, buf, &mut this.stream, &this.moments);
+        let resting = result.is_pending() && http1.check.is_at_start();
+        this.moments.resting.store(resting, Relaxed);
         let within_head = http1.check.is_within_head();
         if this.moments.within_head.load(Relaxed) != within_head {
             this.moments.within_head.store(within_head, Relaxed);

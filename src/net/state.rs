@@ -47,9 +47,11 @@ pub(super) struct Moments {
     pub(super) http1: AtomicBool,
     /// The first byte of a head has come, and not its last.
     pub(super) within_head: AtomicBool,
+    /// HTTP/1.1: the reader waits for the first byte of a next request, and has used up all that came before.
+    pub(super) resting: AtomicBool,
     /// A write or flush could not go on.
     pub(super) blocked: AtomicBool,
-    /// Steps with each change of the two.
+    /// Steps with each change of `within_head` and `blocked`.
     pub(super) changes: AtomicU64,
     /// Times that all requests so far had been answered (HTTP/1.1: requests answered).
     pub(super) answered: AtomicU64,
@@ -154,6 +156,13 @@ impl ConnectionState {
     #[must_use]
     pub fn is_ending(&self) -> bool {
         self.ending.get()
+    }
+
+    /// Whether an HTTP/1.1 connection holds nothing but itself: no request is open, no byte of a next one has come, and
+    /// all answers have left. Whatever reads it can be taken away, and another begin with the next byte.
+    #[must_use]
+    pub fn is_resting(&self) -> bool {
+        self.phase() == Phase::Idle && self.moments.resting.load(Relaxed)
     }
 
     /// A number that differs whenever something has changed that a limit is measured from.

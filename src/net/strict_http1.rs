@@ -128,7 +128,12 @@ impl Http1Check {
 
     /// Whether a whole number of requests has passed.
     pub(super) fn is_between_requests(&self) -> bool {
-        matches!(self.place, Place::Start | Place::Held) && !self.is_within_head()
+        self.is_held() || self.is_at_start()
+    }
+
+    /// Whether the next byte is the first of a request.
+    pub(super) fn is_at_start(&self) -> bool {
+        self.place == Place::Start && !self.is_within_head()
     }
 
     /// Whether a violation stands inside a body, where no answer can be given any more.

@@ -4,21 +4,24 @@ use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::Poll;
-use std::time::Duration;
+use std::task::{Poll, ready};
+use std::time::{Duration, Instant};
 
 use http::{Request, Response};
 use hyper::body::{Body, Bytes, Incoming};
-use hyper::server::conn::{http1, http2};
+use hyper::server::conn::http2;
 use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::TokioIo;
-use tokio::io::AsyncWriteExt as _;
 
 use crate::config::Limits;
 use crate::metrics::ConnectionError;
 use crate::net::{ClientIo, ConnectionState, Deadline, Deadlines, Phase};
 
 use super::shutdown::{Stage, Stages};
+
+mod http1;
+
+use http1::serve_http1;
 
 /// What a connection needs of its worker.
 #[derive(Clone)]
@@ -56,65 +59,21 @@ where
     B: Body<Data = Bytes> + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let watch = Watch::new(state, protocol, limits, surroundings);
+    let mut watch = Watch::new(state, protocol, limits, surroundings);
     let service = service_fn(serve);
     match protocol {
-        Protocol::Http1 => {
-            let io = TokioIo::new(io.checked_as_http1());
-            let connection = http1_builder(limits).serve_connection(io, service);
-            serve_http1(Box::new(connection.with_upgrades()), watch).await
-        }
+        Protocol::Http1 => serve_http1(io, service, limits, watch).await,
         Protocol::Http2 => {
             let connection = http2_builder(limits).serve_connection(TokioIo::new(io), service);
             let mut connection = Box::pin(connection);
             match watch.drive(connection.as_mut()).await {
                 Stop::Ended(ended) => ended,
                 Stop::TooLong(phase) => too_long(phase, false),
+                // Not over HTTP/2, which has a state that both ends share.
+                Stop::Resting => Ok(()),
             }
         }
     }
-}
-
-/// The connection is boxed, here as over HTTP/2: a future has room for each place that a value is moved to, and this one
-/// is a large one that would be in all of them for as long as a client is connected.
-async fn serve_http1<S, B>(mut connection: Box<Http1<S>>, watch: Watch<'_>) -> Ended
-where
-    S: HttpService<Incoming, ResBody = B> + Unpin,
-    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    B: Body + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    let deadlines = watch.deadlines.clone();
-    let state = Rc::clone(&watch.state);
-    let phase = match watch.drive(Pin::new(&mut *connection)).await {
-        Stop::Ended(ended) => {
-            // Nothing is left of one that was upgraded.
-            if let Some(parts) = connection.into_parts() {
-                let mut io = parts.io.into_inner();
-                if io.is_within_request() {
-                    let _ = deadlines.within(LINGER, io.discard()).await;
-                }
-            }
-            return ended;
-        }
-        Stop::TooLong(phase) => phase,
-    };
-    let head_begun = state.is_within_head();
-    if phase == Phase::Head
-        && head_begun
-        && let Some(parts) = connection.into_parts()
-    {
-        // No response is on its way in this phase, so this one is not mixed into another.
-        let mut io = parts.io.into_inner();
-        let answer = async {
-            io.write_all(TOO_SLOW).await?;
-            io.shutdown().await?;
-            io.discard().await;
-            Ok::<_, std::io::Error>(())
-        };
-        let _ = deadlines.within(LAST_WORDS, answer).await;
-    }
-    too_long(phase, head_begun)
 }
 
 /// A connection on which nothing was begun is closed without being an error: browsers open some in advance.
@@ -124,22 +83,6 @@ fn too_long(phase: Phase, head_begun: bool) -> Ended {
         Phase::Head if !head_begun => Ok(()),
         Phase::Head | Phase::Serving | Phase::Blocked => Err(ConnectionError::Timeout),
     }
-}
-
-type Http1<S> = http1::UpgradeableConnection<TokioIo<ClientIo>, S>;
-
-fn http1_builder(limits: &Limits) -> http1::Builder {
-    let mut builder = http1::Builder::new();
-    builder
-        // One buffer in one write costs less than a vector of two.
-        .writev(false)
-        .header_read_timeout(None)
-        .max_buf_size(limits.header_bytes.max(HYPER_LEAST_BUFFER))
-        .max_header_size(limits.header_bytes);
-    if limits.header_count != HYPER_HEADER_COUNT {
-        builder.max_headers(limits.header_count);
-    }
-    builder
 }
 
 fn http2_builder(limits: &Limits) -> http2::Builder<Local> {
@@ -181,18 +124,6 @@ trait Graceful: Future<Output = hyper::Result<()>> {
     fn finish(self: Pin<&mut Self>);
 }
 
-impl<S, B> Graceful for Http1<S>
-where
-    S: HttpService<Incoming, ResBody = B> + Unpin,
-    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    B: Body + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    fn finish(self: Pin<&mut Self>) {
-        self.graceful_shutdown();
-    }
-}
-
 impl<S, B> Graceful for http2::Connection<TokioIo<ClientIo>, S, Local>
 where
     S: HttpService<Incoming, ResBody = B>,
@@ -207,19 +138,21 @@ where
     }
 }
 
-/// Runs a connection and ends it when it takes too long, grows too old, or the worker drains.
+/// Runs a connection, or waits while it rests, and ends it when it takes too long, grows too old, or the worker drains.
 struct Watch<'a> {
     state: Rc<ConnectionState>,
     stages: &'a Stages,
     limits: &'a Limits,
     deadlines: &'a Deadlines,
     protocol: Protocol,
-    /// Of the phase.
+    /// Of the phase, or of the time until an idle connection rests.
     deadline: Deadline,
     /// When it is old; `None` once it was told to end.
     age: Option<Deadline>,
     /// The changes that the deadline was set for, and the phase.
     measured: Option<(u64, Stage)>,
+    /// When the phase began, as coarsely as deadlines are.
+    since: Instant,
     phase: Phase,
     finishing: bool,
 }
@@ -230,6 +163,8 @@ enum Stop {
     Ended(Ended),
     /// It was in this phase for too long.
     TooLong(Phase),
+    /// It has been idle for a while, and [`Watch::rest`] can go on without hyper.
+    Resting,
 }
 
 impl<'a> Watch<'a> {
@@ -249,12 +184,13 @@ impl<'a> Watch<'a> {
             deadline: deadlines.arm(None),
             age: limits.connection_age.map(|age| deadlines.arm(Some(age))),
             measured: None,
+            since: deadlines.now(),
             phase: Phase::Head,
             finishing: false,
         }
     }
 
-    async fn drive<C: Graceful>(mut self, mut connection: Pin<&mut C>) -> Stop {
+    async fn drive<C: Graceful>(&mut self, mut connection: Pin<&mut C>) -> Stop {
         poll_fn(|cx| {
             self.state.set_driver(None);
             loop {
@@ -271,9 +207,15 @@ impl<'a> Watch<'a> {
                 if self.deadline.poll_expired(cx).is_pending() {
                     break;
                 }
-                if self.measured == Some(self.moment()) {
+                if self.is_over() {
                     return Poll::Ready(Stop::TooLong(self.phase));
                 }
+                // hyper was just polled, and all that it has to do has been done.
+                if self.state.is_resting() && !self.finishing {
+                    return Poll::Ready(Stop::Resting);
+                }
+                // It waits for something else than a request.
+                self.deadline.set(self.until_rest());
             }
             if self.protocol == Protocol::Http2 {
                 self.state.set_driver(Some(cx.waker().clone()));
@@ -281,6 +223,22 @@ impl<'a> Watch<'a> {
             Poll::Pending
         })
         .await
+    }
+
+    /// Waits until the client sends or closes, the deadline has passed, or it is time to finish. What then happens is
+    /// for [`Self::drive`] to find out: bytes that came in the same moment are not overlooked.
+    async fn rest(&mut self, io: &mut ClientIo) {
+        self.deadline.set(self.left());
+        poll_fn(|cx| {
+            if self.should_finish(cx) || self.deadline.poll_expired(cx).is_ready() {
+                return Poll::Ready(());
+            }
+            ready!(io.poll_readable(cx));
+            // The bytes may turn out to be of TLS alone; then it rests again.
+            self.deadline.set(self.until_rest());
+            Poll::Ready(())
+        })
+        .await;
     }
 
     /// Whether this is the time to tell the connection to end with what it is doing.
@@ -307,9 +265,34 @@ impl<'a> Watch<'a> {
         let moment = self.moment();
         if self.measured != Some(moment) {
             self.measured = Some(moment);
+            self.since = self.deadlines.now();
             self.phase = self.state.phase();
-            self.deadline.set(self.limit());
+            self.deadline.set(self.until_rest());
         }
+    }
+
+    /// How long the deadline may be away that comes first: the phase's end, or rest.
+    fn until_rest(&self) -> Option<Duration> {
+        let left = self.left();
+        let rests = self.phase == Phase::Idle && self.protocol == Protocol::Http1;
+        if rests {
+            left.map(|left| left.min(REST_AFTER))
+        } else {
+            left
+        }
+    }
+
+    /// What is left of the phase's limit.
+    fn left(&self) -> Option<Duration> {
+        let spent = self.deadlines.now().saturating_duration_since(self.since);
+        self.limit().map(|limit| limit.saturating_sub(spent))
+    }
+
+    /// Whether the phase's limit has passed, by as much as a deadline needs so that it is never early.
+    fn is_over(&self) -> bool {
+        let spent = self.deadlines.now().saturating_duration_since(self.since);
+        self.limit()
+            .is_some_and(|limit| spent >= limit.saturating_add(Deadlines::RESOLUTION))
     }
 
     fn moment(&self) -> (u64, Stage) {
@@ -345,28 +328,16 @@ fn ended(result: hyper::Result<()>) -> Ended {
     }
 }
 
-/// What hyper takes without a list on the heap.
-const HYPER_HEADER_COUNT: usize = 100;
-
 /// How many times `header_bytes` h2 may take. Of short fields the memory is a multiple of that, for each stream that a
 /// client opens at once, so it is not more.
 const H2_HEADER_ROOM: usize = 2;
 
-/// hyper panics below it.
-const HYPER_LEAST_BUFFER: usize = 8192;
+/// How long an idle HTTP/1.1 connection keeps what it needs for a request. Clients that send several in a row seldom
+/// pause for longer, and a worker's thousands of others cost nothing but their sockets.
+const REST_AFTER: Duration = Duration::from_secs(1);
 
 /// How long a drain waits for the first request of a connection from the accept queue: its bytes are most likely here.
 const FRESH: Duration = Duration::from_secs(1);
-
-/// How long a client may go on with a request that was answered before its end.
-const LINGER: Duration = Duration::from_secs(1);
-
-/// For an answer that nobody may be reading.
-const LAST_WORDS: Duration = Duration::from_millis(250);
-
-const TOO_SLOW: &[u8] =
-    b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nCache-Control: no-store\r\n\
-    Connection: close\r\n\r\n";
 
 #[cfg(test)]
 pub(super) mod tests;
