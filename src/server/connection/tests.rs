@@ -3,7 +3,7 @@ use std::time::Instant;
 use http_body_util::{BodyExt as _, Either};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::runtime::{Builder, LocalOptions};
+use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::Notify;
 
 use crate::config::BadSignatureLimits;
@@ -11,6 +11,7 @@ use crate::config::BadSignatureLimits;
 use super::*;
 
 mod endings;
+mod resting;
 pub(crate) mod stand_in;
 mod time_and_size;
 
@@ -55,18 +56,23 @@ struct Server {
 
 impl Server {
     async fn start(protocol: Protocol, limits: Limits) -> (Self, TcpStream) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let client = TcpStream::connect(listener.local_addr().unwrap())
-            .await
-            .unwrap();
-        let (stream, _) = listener.accept().await.unwrap();
+        let (client, stream) = sockets().await;
+        let io = |state: &_| ClientIo::plain(stream, state, Box::new(()));
+        (Self::serve(io, protocol, limits).await, client)
+    }
+
+    async fn serve(
+        io: impl FnOnce(&ConnectionState) -> ClientIo,
+        protocol: Protocol,
+        limits: Limits,
+    ) -> Self {
         let start = Instant::now();
         let surroundings = Surroundings {
             deadlines: Deadlines::new(start),
             stages: Rc::new(Stages::new()),
         };
         let state = ConnectionState::new();
-        let io = ClientIo::plain(stream, &state, Box::new(()));
+        let io = io(&state);
         let go = Rc::new(Notify::new());
         let service = {
             let go = Rc::clone(&go);
@@ -84,7 +90,7 @@ impl Server {
             go,
         };
         server.settle().await;
-        (server, client)
+        server
     }
 
     /// Lets everything run that can.
@@ -118,12 +124,32 @@ impl Server {
     }
 }
 
-/// `/wait` answers after a permit, `/big` without an end, `/panic` never; everything else says its target.
+/// Both ends of a connection.
+async fn sockets() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap());
+    let (client, (server, _)) = tokio::try_join!(client, listener.accept()).unwrap();
+    for end in [&client, &server] {
+        end.set_nodelay(true).unwrap();
+    }
+    (client, server)
+}
+
+/// `/wait` answers after a permit, `/big` without an end, `/panic` never, `/early` before it reads the request's body,
+/// which takes a permit; everything else says its target.
 async fn answer(request: Request<Incoming>, go: Rc<Notify>) -> Response<Either<Full, Endless>> {
     let target = request.uri().path().to_owned();
     match target.as_str() {
         "/wait" => go.notified().await,
         "/big" => return Response::new(Either::Right(Endless)),
+        "/early" => {
+            tokio::task::spawn_local(async move {
+                go.notified().await;
+                let read = request.into_body().collect().await.unwrap().to_bytes();
+                assert_eq!(read, "onetwothree");
+                go.notify_one();
+            });
+        }
         "/panic" => panic!("a fault in a request (this is a test)"),
         _ => {}
     }
@@ -146,11 +172,15 @@ impl Body for Endless {
     }
 }
 
-fn run<F: Future>(test: F) -> F::Output {
-    let runtime = Builder::new_current_thread()
+fn runtime() -> LocalRuntime {
+    Builder::new_current_thread()
         .enable_all()
         .build_local(LocalOptions::default())
-        .unwrap();
+        .unwrap()
+}
+
+fn run<F: Future>(test: F) -> F::Output {
+    let runtime = runtime();
     let limited = async { tokio::time::timeout(Duration::from_secs(20), test).await };
     runtime.block_on(limited).expect("in time")
 }
