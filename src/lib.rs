@@ -8,7 +8,7 @@
 //! | 1 | [`jwt`] [`headers`] [`net`] | pure rules of tokens and fields; sockets |
 //! | 2 | [`config`] | gateway.toml, parsed into a model that cannot be wrong |
 //! | 3 | [`routing`] [`keys`] [`upstream`] | which route, which keys, which server |
-//! | 4 | [`snapshot`] | what one request sees |
+//! | 4 | [`snapshot`] [`revocation`] | what one request sees; what is no longer believed |
 //! | 5 | [`gate`] | the product: one synchronous decision |
 //! | 6 | [`proxy`] [`reload`] | from the decision to the upstream and back |
 //! | 7 | [`server`] [`admin`] [`telemetry`] | listeners, workers, connections, and the operator's view |
@@ -29,6 +29,7 @@ pub mod metrics;
 pub mod net;
 pub mod proxy;
 pub mod reload;
+pub mod revocation;
 pub mod routing;
 pub mod secret;
 pub mod server;

@@ -1,0 +1,91 @@
+//! The digest of (issuer, kind, value).
+
+use std::hash::Hasher as _;
+
+use siphasher::sip128::{Hasher128 as _, SipHasher24};
+
+use super::kind::RevocationTarget;
+use super::writer::RevocationError;
+
+/// A random key of one writer: who does not know it cannot choose values whose digests collide, or lie together.
+///
+/// SipHash-2-4 with 128 bits of output: a pseudorandom function made for inputs that others choose, and several times
+/// faster on 60 bytes than a truncated HMAC or BLAKE3.
+#[derive(Clone, Copy)]
+pub(super) struct DigestKey(SipHasher24);
+
+impl DigestKey {
+    /// A key that nobody has seen.
+    pub(super) fn random() -> Result<Self, RevocationError> {
+        let mut bytes = [0; 16];
+        aws_lc_rs::rand::fill(&mut bytes).map_err(|_| RevocationError::Randomness)?;
+        Ok(Self::from_bytes(bytes))
+    }
+
+    /// A key that is known, for a set that has no entries.
+    pub(super) fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(SipHasher24::new_with_key(&bytes))
+    }
+
+    /// The digests of one issuer. Its name is hashed once for all the kinds of a check.
+    pub(super) fn of_issuer(&self, issuer: &str) -> IssuerDigests {
+        let mut hasher = self.0;
+        // The length first: no other split of the same bytes has the same digest.
+        hasher.write(&(issuer.len() as u64).to_le_bytes());
+        hasher.write(issuer.as_bytes());
+        IssuerDigests(hasher)
+    }
+}
+
+/// A [`DigestKey`] that has seen an issuer.
+pub(super) struct IssuerDigests(SipHasher24);
+
+impl IssuerDigests {
+    /// The digest of a target of that issuer.
+    pub(super) fn of(&self, target: RevocationTarget<'_>) -> Digest {
+        let mut hasher = self.0;
+        hasher.write(&[target.kind().code()]);
+        // The last part needs no length: where it begins is known.
+        hasher.write(target.value().as_bytes());
+        let hash = hasher.finish128();
+        Digest {
+            high: hash.h1,
+            low: hash.h2,
+        }
+    }
+}
+
+/// 128 bits that stand for an issuer, a kind and a value. Ordered as the tables are.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct Digest {
+    high: u64,
+    low: u64,
+}
+
+impl Digest {
+    /// The first byte: which shard.
+    pub(super) fn shard(self) -> u8 {
+        self.high.to_be_bytes()[0]
+    }
+
+    /// The eight bytes after the first.
+    pub(super) fn head(self) -> u64 {
+        (self.high << 8) | u64::from(self.low.to_be_bytes()[0])
+    }
+
+    /// The seven bytes after those.
+    pub(super) fn tail(self) -> [u8; 7] {
+        let [_, tail @ ..] = self.low.to_be_bytes();
+        tail
+    }
+
+    /// The digest of these parts.
+    pub(super) fn join(shard: u8, head: u64, tail: [u8; 7]) -> Self {
+        let [.., last] = head.to_be_bytes();
+        let [a, b, c, d, e, f, g] = tail;
+        Self {
+            high: (u64::from(shard) << 56) | (head >> 8),
+            low: u64::from_be_bytes([last, a, b, c, d, e, f, g]),
+        }
+    }
+}
