@@ -21,3 +21,6 @@ pub use bulk::BulkLoad;
 pub use kind::{Revocation, RevocationKind, RevocationTarget};
 pub use set::{RevocationSet, RevocationVersion, Revoked, TokenFacts};
 pub use writer::{RevocationError, RevocationWriter};
+
+#[cfg(test)]
+mod tests;
