@@ -116,7 +116,7 @@ fn issuer(key: &SigningKey) -> Arc<Issuer> {
     let (keys, _) = KeySet::new(vec![key.verifying_key().expect("a key")], algorithms);
     Arc::new(Issuer {
         name: "bench".into(),
-        policy: IssuerPolicy {
+        policy: Arc::new(IssuerPolicy {
             issuer: ISSUER.into(),
             audiences: vec!["orders-api".into()],
             audience_match: AudienceMatch::Any,
@@ -127,7 +127,7 @@ fn issuer(key: &SigningKey) -> Arc<Issuer> {
             token_types: vec!["at+jwt".into(), "jwt".into()],
             max_lifetime: None,
             accept_cnf: false,
-        },
+        }),
         keys,
     })
 }

@@ -19,6 +19,7 @@ use crate::metrics::Metrics;
 use crate::net::{ListenError, raise_open_files};
 use crate::proxy::{AccessLogSink, Publisher, SharedState, access_log};
 use crate::reload::{self, ReloadHandle, ReloadReport, Source};
+use crate::revocation::RevocationSet;
 use crate::server::{Drain, DrainHandle, Listeners, Pulse, WorkerParts, Workers};
 use crate::snapshot::{Fixtures, Snapshot};
 use crate::telemetry;
@@ -93,6 +94,7 @@ impl Gateway {
         let control = control_runtime()?;
         let snapshot: Publisher = Arc::new(ArcSwap::from_pointee(snapshot));
         let shared = Arc::new(SharedState {
+            revocations: Arc::new(ArcSwap::from_pointee(RevocationSet::empty())),
             snapshot: Arc::clone(&snapshot),
             clock,
             draining: AtomicBool::new(false),

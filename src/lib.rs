@@ -8,7 +8,7 @@
 //! | 1 | [`jwt`] [`headers`] [`net`] | pure rules of tokens and fields; sockets |
 //! | 2 | [`config`] | gateway.toml, parsed into a model that cannot be wrong |
 //! | 3 | [`routing`] [`keys`] [`upstream`] | which route, which keys, which server |
-//! | 4 | [`snapshot`] [`revocation`] | what one request sees; what is no longer believed |
+//! | 4 | [`snapshot`] [`revocation`] [`token_cache`] | what one request sees; what is no longer believed; what a worker remembers |
 //! | 5 | [`gate`] | the product: one synchronous decision |
 //! | 6 | [`proxy`] [`reload`] | from the decision to the upstream and back |
 //! | 7 | [`server`] [`admin`] [`telemetry`] | listeners, workers, connections, and the operator's view |
@@ -35,4 +35,5 @@ pub mod secret;
 pub mod server;
 pub mod snapshot;
 pub mod telemetry;
+pub mod token_cache;
 pub mod upstream;

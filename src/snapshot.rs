@@ -1,12 +1,14 @@
 //! What one request sees: routes, issuers with their keys, upstreams, certificates. Immutable, replaced as a whole.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::clock::Clock;
 use crate::config::{self, Certificates, Config, ConfigError, ConfigErrors, Limits, Place};
-use crate::headers::{ClaimHeaders, StripSet, TrustedProxies};
-use crate::jwt::{Issuer, SkippedKey};
+use crate::headers::{ClaimHeader, ClaimHeaders, StripSet, TrustedProxies};
+use crate::jwt::{Issuer, IssuerPolicy, SkippedKey};
 use crate::keys;
 use crate::metrics::{IssuerMetrics, Metrics};
 use crate::net::{self, CertificateError, ServerTls};
@@ -15,6 +17,8 @@ use crate::upstream::{Upstream, take_over_addresses};
 
 /// One generation of everything that a decision needs.
 pub struct Snapshot {
+    /// Which one it is: no other of this process has the same.
+    pub id: SnapshotId,
     /// Counts from 1.
     pub generation: u64,
     /// The configuration it was built from.
@@ -41,6 +45,25 @@ pub struct Snapshot {
     pub limits: Limits,
 }
 
+/// What tells snapshots of one process apart, also those that were never in force.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SnapshotId(u64);
+
+impl SnapshotId {
+    /// One that no other snapshot has.
+    #[must_use]
+    pub fn fresh() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Its number, from 1.
+    #[must_use]
+    pub fn number(self) -> u64 {
+        self.0
+    }
+}
+
 /// What is made once and outlives snapshots.
 #[derive(Clone)]
 pub struct Fixtures {
@@ -54,7 +77,8 @@ pub struct Fixtures {
 
 impl Snapshot {
     /// Loads keys and certificates and builds a snapshot. Upstreams whose settings have not changed are taken over from
-    /// `previous`, with their connections and what was learned of their addresses.
+    /// `previous`, with their connections and what was learned of their addresses; so are policies and sets of claim headers,
+    /// by which workers know again what they remember.
     ///
     /// # Errors
     /// Every key, certificate and CA file that cannot be used.
@@ -64,7 +88,7 @@ impl Snapshot {
         fixtures: &Fixtures,
     ) -> Result<Self, ConfigErrors> {
         let mut errors = Vec::new();
-        let (issuers, skipped_keys) = load_issuers(&config, &mut errors);
+        let (issuers, skipped_keys) = load_issuers(&config, previous, &mut errors);
         let upstreams = prepare_upstreams(&config, previous, &fixtures.metrics, &mut errors);
         let tls = match &config.server.tls {
             Some(certificates) => load_certificates(certificates, &config, fixtures, &mut errors),
@@ -73,12 +97,14 @@ impl Snapshot {
         if !errors.is_empty() {
             return Err(ConfigErrors(errors));
         }
+        let mut header_sets = HeaderSets::of(previous);
         let routes = config
             .routes
             .iter()
-            .map(|route| compile_route(route, &config, &fixtures.metrics))
+            .map(|route| compile_route(route, &config, &fixtures.metrics, &mut header_sets))
             .collect();
         Ok(Self {
+            id: SnapshotId::fresh(),
             generation: previous.map_or(1, |previous| previous.generation + 1),
             routes: Arc::new(RouteTable::new(routes)),
             issuer_metrics: issuers
@@ -96,21 +122,12 @@ impl Snapshot {
             config: Arc::new(config),
         })
     }
-
-    /// The counters of an issuer of this snapshot.
-    #[must_use]
-    pub fn metrics_of(&self, issuer: &Arc<Issuer>) -> Option<&Arc<IssuerMetrics>> {
-        let index = self
-            .issuers
-            .iter()
-            .position(|candidate| Arc::ptr_eq(candidate, issuer))?;
-        self.issuer_metrics.get(index)
-    }
 }
 
 /// Loads the keys of every issuer; an issuer that fails leaves an error and no entry.
 fn load_issuers(
     config: &Config,
+    previous: Option<&Snapshot>,
     errors: &mut Vec<ConfigError>,
 ) -> (Vec<Arc<Issuer>>, Vec<Vec<SkippedKey>>) {
     let mut issuers = Vec::with_capacity(config.issuers.len());
@@ -120,7 +137,7 @@ fn load_issuers(
             Ok(loaded) => {
                 issuers.push(Arc::new(Issuer {
                     name: Arc::clone(&issuer.name),
-                    policy: issuer.policy.clone(),
+                    policy: kept_policy(&issuer.policy, previous),
                     keys: loaded.keys,
                 }));
                 skipped.push(loaded.skipped);
@@ -133,6 +150,15 @@ fn load_issuers(
         }
     }
     (issuers, skipped)
+}
+
+/// The policy itself where it was in force before: then equality is one comparison of pointers.
+fn kept_policy(policy: &IssuerPolicy, previous: Option<&Snapshot>) -> Arc<IssuerPolicy> {
+    let mut before = previous.into_iter().flat_map(|previous| &previous.issuers);
+    match before.find(|issuer| *issuer.policy == *policy) {
+        Some(issuer) => Arc::clone(&issuer.policy),
+        None => Arc::new(policy.clone()),
+    }
 }
 
 fn prepare_upstreams(
@@ -206,7 +232,37 @@ fn certificate_files(
     }
 }
 
-fn compile_route(route: &config::Route, config: &Config, metrics: &Metrics) -> Route {
+/// The sets of claim headers in use: routes with equal ones share one.
+struct HeaderSets(HashMap<Vec<ClaimHeader>, Arc<ClaimHeaders>>);
+
+impl HeaderSets {
+    fn of(previous: Option<&Snapshot>) -> Self {
+        let routes = previous
+            .into_iter()
+            .flat_map(|previous| previous.routes.iter());
+        let sets = routes.map(|route| {
+            let set = &route.claim_headers;
+            (set.headers().to_vec(), Arc::clone(set))
+        });
+        Self(sets.collect())
+    }
+
+    fn get(&mut self, headers: &[ClaimHeader]) -> Arc<ClaimHeaders> {
+        if let Some(set) = self.0.get(headers) {
+            return Arc::clone(set);
+        }
+        let set = Arc::new(ClaimHeaders::new(headers.to_vec()));
+        self.0.insert(headers.to_vec(), Arc::clone(&set));
+        set
+    }
+}
+
+fn compile_route(
+    route: &config::Route,
+    config: &Config,
+    metrics: &Metrics,
+    header_sets: &mut HeaderSets,
+) -> Route {
     Route {
         name: Arc::clone(&route.name),
         hosts: route.hosts.clone(),
@@ -222,7 +278,7 @@ fn compile_route(route: &config::Route, config: &Config, metrics: &Metrics) -> R
             any_scope: route.any_scope.clone(),
             claims: route.claims.clone(),
         },
-        claim_headers: ClaimHeaders(route.claim_headers.clone()),
+        claim_headers: header_sets.get(&route.claim_headers),
         forward_token: route.forward_token,
         outlive_token: route.outlive_token,
         strip_prefix: route.strip_prefix,

@@ -3,6 +3,7 @@
 #[expect(dead_code, reason = "each binary uses a part of it")]
 mod support;
 
+use portcullis::gate::WorkerMemory;
 use portcullis::jwt::Algorithm;
 use serde_json::json;
 use support::{Fixture, ROUTES, claims_with, get, head};
@@ -46,6 +47,35 @@ fn a_verified_token_allocates_once_for_each_part_of_its_claims() {
     assert!(
         count <= VERIFIED,
         "{count} allocations, {VERIFIED} are allowed"
+    );
+}
+
+#[test]
+fn a_cached_token_allocates_no_more_than_a_public_request() {
+    let fixture = Fixture::new(&[Algorithm::EdDsa], ROUTES);
+    let token = format!(
+        "Bearer {}",
+        fixture.sign(Algorithm::EdDsa, &claims_with(&json!({})))
+    );
+    let mut memory = WorkerMemory::new(1 << 20);
+    let mut counts = Vec::new();
+    for _ in 0..3 {
+        let mut head = head(get("/orders/1").header("authorization", &token));
+        // As on a connection that has served a request: its map comes back for the next one.
+        head.parts.headers.reserve(16);
+        let info = allocation_counter::measure(|| {
+            drop(
+                fixture
+                    .decide_with(&mut memory, &mut head)
+                    .expect("a good token"),
+            );
+        });
+        counts.push(info.count_total);
+    }
+    assert_eq!(memory.take_counts().hits, 2);
+    assert!(
+        counts[1..].iter().all(|count| *count <= PUBLIC),
+        "{counts:?} allocations, {PUBLIC} are allowed"
     );
 }
 

@@ -16,7 +16,7 @@ const LAYERS: [(u8, &[&str]); 10] = [
     (1, &["jwt", "headers", "net"]),
     (2, &["config"]),
     (3, &["routing", "keys", "upstream"]),
-    (4, &["snapshot", "revocation"]),
+    (4, &["snapshot", "revocation", "token_cache"]),
     (5, &["gate"]),
     (6, &["proxy", "reload"]),
     (7, &["server", "admin", "telemetry"]),

@@ -1,21 +1,23 @@
-//! Target → route → strip → credentials → token → access → insert.
+//! Target → route → strip → credentials → token → revocation → access → insert.
 
 use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use http::header::{ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, HOST, ORIGIN};
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Method, Version};
+use http::{HeaderMap, HeaderValue, Method, Version};
 
 use crate::clock::UnixTime;
 use crate::config::{Authentication, Limits};
-use crate::headers::{self, Client, CredentialsError, Target, Upgrade};
-use crate::jwt::{self, TokenError, VerifiedToken};
+use crate::headers::{self, ClaimFields, Client, Target, Upgrade};
+use crate::revocation::RevocationSet;
 use crate::routing::{AccessError, NoRoute, Route};
 use crate::snapshot::Snapshot;
 
-use super::{Detail, Observer, Reason, Rejection};
+use super::authenticate::{Judge, presented};
+use super::{Detail, Observer, Reason, Rejection, WorkerMemory};
 
 /// A request's head, and where it came from.
 pub struct Head {
@@ -72,16 +74,19 @@ impl Admission {
 /// Decides on one request, and edits its head into what the upstream shall see.
 ///
 /// The order is part of the contract: what comes first is answered first, and nothing is inserted before every
-/// spelling of it was stripped.
+/// spelling of it was stripped. What `memory` holds changes nothing but the time that it takes.
 ///
 /// # Errors
 /// The refusal; the head is then of no further use.
 pub fn decide(
     snapshot: &Snapshot,
+    revocations: &RevocationSet,
+    memory: &mut WorkerMemory,
     head: &mut Head,
     now: UnixTime,
     observer: &mut impl Observer,
 ) -> Result<Admission, Rejection> {
+    memory.settle(snapshot);
     let Head { parts, peer } = head;
     let client = headers::client_of(
         peer.address,
@@ -109,37 +114,60 @@ pub fn decide(
     )?;
     snapshot.strip.strip(&mut parts.headers);
 
-    let token = if preflight {
+    let judge = Judge {
+        snapshot,
+        revocations,
+        route: &route,
+        client: client.address,
+        now,
+    };
+    let admitted = if preflight {
         None
     } else {
-        authenticate(snapshot, &route, parts, now)?
+        admit(judge, &parts.headers, memory, observer)?
     };
-    if let Some(token) = &token {
-        observer.token(token);
-        route
-            .access
-            .permits(token.claims())
-            .map_err(refused_access)?;
-    }
     if preflight || (route.access.auth != Authentication::None && !route.forward_token) {
         parts.headers.remove(AUTHORIZATION);
     }
-
-    if let Some(token) = &token {
-        route
-            .claim_headers
-            .insert(token.claims().all(), &mut parts.headers);
+    if let Some(admitted) = &admitted {
+        admitted.fields.insert_into(&mut parts.headers);
     }
     tell_of_client(parts, client, peer.address.ip());
     Ok(Admission {
-        expires: token
-            .as_ref()
-            .filter(|_| !route.outlive_token)
-            .and_then(usable_until),
+        expires: admitted
+            .and_then(|admitted| admitted.expires)
+            .filter(|_| !route.outlive_token),
         route,
         upgrade,
         path_and_query,
     })
+}
+
+/// What is left of a token when it has admitted its request.
+struct Admitted {
+    fields: Rc<ClaimFields>,
+    expires: Option<UnixTime>,
+}
+
+/// Credentials → token → revocation → access. `Ok(None)` is an anonymous request that the route admits.
+fn admit(
+    judge: Judge<'_>,
+    headers: &HeaderMap,
+    memory: &mut WorkerMemory,
+    observer: &mut impl Observer,
+) -> Result<Option<Admitted>, Rejection> {
+    let Some(token) = presented(judge.snapshot, judge.route, headers)? else {
+        return Ok(None);
+    };
+    let accepted = judge.authenticate(token, memory)?;
+    let verified = accepted.token();
+    observer.token(accepted.issuer, verified);
+    let access = &judge.route.access;
+    access.permits(verified.claims()).map_err(refused_access)?;
+    Ok(Some(Admitted {
+        fields: accepted.fields(memory, token, judge.route),
+        expires: verified.usable_until(),
+    }))
 }
 
 /// Where a request goes.
@@ -216,37 +244,6 @@ fn stripped(prefix: &str, target: &Target<'_>, parts: &Parts) -> Result<PathAndQ
     joined.map_err(|error| Rejection::fault(Reason::Internal, error))
 }
 
-/// Credentials → token. `Ok(None)` is an anonymous request that the route admits.
-fn authenticate(
-    snapshot: &Snapshot,
-    route: &Route,
-    parts: &Parts,
-    now: UnixTime,
-) -> Result<Option<VerifiedToken>, Rejection> {
-    let may_be_absent = match route.access.auth {
-        Authentication::None => return Ok(None),
-        Authentication::Optional => true,
-        Authentication::Required => false,
-    };
-    let token = match headers::bearer_token(&parts.headers) {
-        Err(CredentialsError::Absent) if may_be_absent => return Ok(None),
-        Err(error) => return Err(error.into()),
-        Ok(token) => token,
-    };
-    let limit = snapshot.limits.token_bytes;
-    if token.len() > limit {
-        return Err(TokenError::TooLong { limit }.into());
-    }
-    let admitted = |issuer: usize| {
-        route
-            .access
-            .issuers
-            .get(issuer)
-            .is_some_and(|admitted| *admitted)
-    };
-    Ok(Some(jwt::verify(token, &snapshot.issuers, admitted, now)?))
-}
-
 fn refused_access(error: AccessError<'_>) -> Rejection {
     match error {
         AccessError::InsufficientScope(scopes) => Rejection {
@@ -258,14 +255,6 @@ fn refused_access(error: AccessError<'_>) -> Rejection {
             detail: Detail::Rule(rule.name.clone()),
         },
     }
-}
-
-/// `exp` and the issuer's leeway.
-fn usable_until(token: &VerifiedToken) -> Option<UnixTime> {
-    token
-        .claims()
-        .expires()
-        .map(|expires| expires.plus(token.issuer().policy.leeway))
 }
 
 /// Says who the client is, in fields that only we set.

@@ -2,12 +2,15 @@
 //!
 //! No I/O, no lock, no clock. [`decide`] is the only way to an [`Admission`], and the proxy forwards nothing without one.
 
+mod authenticate;
 mod budget;
 mod decide;
+mod memory;
 mod observe;
 mod rejection;
 
 pub use budget::{CLIENTS, RetryAfter, SignatureBudget};
 pub use decide::{Admission, Head, Peer, decide};
+pub use memory::{CacheCounts, WorkerMemory};
 pub use observe::{Observer, Unobserved};
 pub use rejection::{Detail, Reason, Rejection};

@@ -10,8 +10,8 @@ pub trait Observer {
     fn client(&mut self, _client: Client) {}
     /// The route that was found.
     fn route(&mut self, _route: &std::sync::Arc<Route>) {}
-    /// A token that passed every check that does not depend on the route.
-    fn token(&mut self, _token: &VerifiedToken) {}
+    /// A token that passed every check that does not depend on the route, and its issuer's index in the snapshot.
+    fn token(&mut self, _issuer: usize, _token: &VerifiedToken) {}
 }
 
 /// Nobody.

@@ -6,6 +6,7 @@ use http::{Method, StatusCode};
 
 use crate::headers::{ConnectionOptionError, CredentialsError, TargetError};
 use crate::jwt::TokenError;
+use crate::revocation::Revoked;
 
 use super::RetryAfter;
 
@@ -67,6 +68,7 @@ reasons! {
     MissingClaim "missing_claim" UNAUTHORIZED "The token lacks a required claim.";
     LifetimeTooLong "lifetime_too_long" UNAUTHORIZED "The token lives longer than is accepted.";
     SenderConstrained "sender_constrained" UNAUTHORIZED "The token is bound to a sender and is no Bearer token.";
+    Revoked "revoked" UNAUTHORIZED "The token has been revoked.";
     InsufficientScope "insufficient_scope" FORBIDDEN "The token's scopes do not suffice.";
     ClaimMismatch "claim_mismatch" FORBIDDEN "The token's claims do not suffice.";
     NoRoute "no_route" NOT_FOUND "Nothing is served here.";
@@ -112,6 +114,8 @@ pub enum Detail {
     Connection(ConnectionOptionError),
     /// The token.
     Token(TokenError),
+    /// The revocation.
+    Revoked(Revoked),
     /// The claim rule that failed, by its name in gateway.toml.
     Rule(Box<str>),
     /// The scopes that the route wants: they stand in the challenge too (RFC 6750 §3).
@@ -132,6 +136,7 @@ impl fmt::Display for Detail {
             Self::Credentials(error) => error.fmt(f),
             Self::Connection(error) => error.fmt(f),
             Self::Token(error) => error.fmt(f),
+            Self::Revoked(revoked) => revoked.fmt(f),
             Self::Rule(name) => write!(f, "claim rule {name:?} does not hold"),
             Self::Scopes(scopes) => write!(f, "the route wants scope {:?}", scopes.join(" ")),
             Self::Allow(methods) => {
@@ -171,6 +176,15 @@ impl Rejection {
         Self {
             reason,
             detail: Detail::Fault(what.to_string().into()),
+        }
+    }
+}
+
+impl From<Revoked> for Rejection {
+    fn from(revoked: Revoked) -> Self {
+        Self {
+            reason: Reason::Revoked,
+            detail: Detail::Revoked(revoked),
         }
     }
 }

@@ -1,8 +1,12 @@
 //! Claim headers: every spelling a client may send is removed, then ours are inserted.
 
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::json::{ClaimPath, Object, Value};
+use crate::json::{Array, ClaimPath, Object, Value};
 
 use super::names::{begins_with, fold, is_disguised, is_reserved, is_spelling, remove_where};
 
@@ -74,7 +78,7 @@ fn bit(byte: u8) -> u64 {
 }
 
 /// How an array claim becomes field lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum ArrayStyle {
     /// One line, elements joined with `,`; each element is encoded so that it holds none.
     #[default]
@@ -86,7 +90,7 @@ pub enum ArrayStyle {
 }
 
 /// One field that carries a claim.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ClaimHeader {
     /// Its name.
     pub name: HeaderName,
@@ -96,62 +100,148 @@ pub struct ClaimHeader {
     pub array: ArrayStyle,
 }
 
-/// The claim headers of a route.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ClaimHeaders(pub Vec<ClaimHeader>);
+/// A set of claim headers, which routes share and workers remember by its identity.
+#[derive(Debug)]
+pub struct ClaimHeaders {
+    id: HeaderSetId,
+    headers: Vec<ClaimHeader>,
+}
+
+/// What tells sets of claim headers of one process apart.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HeaderSetId(u64);
 
 impl ClaimHeaders {
-    /// Inserts the fields for `claims`; an absent claim, and `null`, adds nothing.
+    /// A set with an identity of its own, which no other will ever have.
+    #[must_use]
+    pub fn new(headers: Vec<ClaimHeader>) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self {
+            id: HeaderSetId(NEXT.fetch_add(1, Ordering::Relaxed)),
+            headers,
+        }
+    }
+
+    /// Its identity.
+    #[must_use]
+    pub fn id(&self) -> HeaderSetId {
+        self.id
+    }
+
+    /// What it holds.
+    #[must_use]
+    pub fn headers(&self) -> &[ClaimHeader] {
+        &self.headers
+    }
+
+    /// The field lines for `claims`; an absent claim, and `null`, has none.
     ///
-    /// Nor does an empty array, except as JSON; a `null` inside an array is left out, except there.
-    pub fn insert(&self, claims: &Object, headers: &mut HeaderMap) {
-        for header in &self.0 {
+    /// Nor has an empty array, except as JSON; a `null` inside an array is left out, except there.
+    #[must_use]
+    pub fn fields(&self, claims: Object<'_>) -> ClaimFields {
+        let mut lines = Lines::default();
+        for header in &self.headers {
             let Some(value) = header.claim.find(claims) else {
                 continue;
             };
             match (value, header.array) {
-                (Value::Array(elements), ArrayStyle::Csv) => {
-                    let texts: Vec<String> = elements.iter().filter_map(encode_element).collect();
-                    if !texts.is_empty() {
-                        put(headers, &header.name, texts.join(","));
-                    }
-                }
+                (Value::Array(elements), ArrayStyle::Csv) => lines.csv(&header.name, elements),
                 (Value::Array(elements), ArrayStyle::Repeat) => {
-                    headers.remove(&header.name);
-                    for text in elements.iter().filter_map(encode_element) {
-                        if let Ok(line) = HeaderValue::try_from(text) {
-                            headers.append(header.name.clone(), line);
-                        }
+                    for element in elements.iter() {
+                        lines.line(&header.name, &element, b',');
                     }
                 }
+                // A value that stands alone may hold commas.
                 (value, ArrayStyle::Csv | ArrayStyle::Json | ArrayStyle::Repeat) => {
-                    if let Some(text) = encode_value(value) {
-                        put(headers, &header.name, text);
-                    }
+                    lines.line(&header.name, &value, b'%');
                 }
             }
         }
+        lines.finish()
     }
 }
 
-fn put(headers: &mut HeaderMap, name: &HeaderName, text: String) {
-    // Encoded text is a field value.
-    if let Ok(line) = HeaderValue::try_from(text) {
-        headers.insert(name.clone(), line);
+/// Field lines that carry claims, as they go upstream. A clone of a value counts references and copies nothing.
+#[derive(Debug)]
+pub struct ClaimFields {
+    lines: Box<[(HeaderName, HeaderValue)]>,
+    /// Of the one buffer that all values are parts of.
+    text_bytes: usize,
+}
+
+impl ClaimFields {
+    /// Puts the lines into `headers`, in place of whatever had their names.
+    pub fn insert_into(&self, headers: &mut HeaderMap) {
+        let mut last = None;
+        for (name, value) in &self.lines {
+            if last == Some(name) {
+                headers.append(name, value.clone());
+            } else {
+                headers.insert(name, value.clone());
+            }
+            last = Some(name);
+        }
+    }
+
+    /// Bytes on the heap.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        // The buffer is counted: some words on the heap.
+        const COUNTED: usize = 32;
+        size_of_val(&*self.lines) + self.text_bytes + COUNTED
     }
 }
 
-/// A value that stands alone in its field: `%`, controls, DEL and non-ASCII bytes are percent-encoded, and a space at
-/// either end, which would be lost (RFC 9110 §5.5): ` alice` must not become `alice`.
-///
-/// Strings, numbers and booleans as text, arrays and objects as JSON; `null` is nothing.
-fn encode_value(value: &Value) -> Option<String> {
-    encode(value, b'%')
+/// Field lines while they are written, all into one buffer.
+#[derive(Default)]
+struct Lines<'h> {
+    text: String,
+    ends: Vec<(&'h HeaderName, usize)>,
 }
 
-/// An element of `csv` and `repeat`: as [`encode_value`], and `,` too.
-fn encode_element(value: &Value) -> Option<String> {
-    encode(value, b',')
+impl<'h> Lines<'h> {
+    /// One line with one value, unless it is `null`. `special` is encoded besides what always is.
+    fn line(&mut self, name: &'h HeaderName, value: &Value<'_>, special: u8) {
+        if encode(value, special, &mut self.text) {
+            self.ends.push((name, self.text.len()));
+        }
+    }
+
+    /// One line with all elements, unless there is none.
+    fn csv(&mut self, name: &'h HeaderName, elements: Array<'_>) {
+        let mut any = false;
+        for element in elements.iter() {
+            let before = self.text.len();
+            if any {
+                self.text.push(',');
+            }
+            if encode(&element, b',', &mut self.text) {
+                any = true;
+            } else {
+                self.text.truncate(before);
+            }
+        }
+        if any {
+            self.ends.push((name, self.text.len()));
+        }
+    }
+
+    fn finish(self) -> ClaimFields {
+        let text_bytes = self.text.capacity();
+        let text = Bytes::from(self.text);
+        let mut start = 0;
+        let line = |(name, end): (&HeaderName, usize)| {
+            let value = text.slice(start..end);
+            start = end;
+            // Encoded text is a field value.
+            let value = HeaderValue::from_maybe_shared(value).ok()?;
+            Some((name.clone(), value))
+        };
+        ClaimFields {
+            lines: self.ends.into_iter().filter_map(line).collect(),
+            text_bytes,
+        }
+    }
 }
 
 /// Whether a claim header may not have that name: hop-by-hop, framing, routing, credential, cookie, forwarding fields.
@@ -160,32 +250,38 @@ pub fn is_reserved_name(name: &HeaderName) -> bool {
     is_reserved(name.as_str())
 }
 
-/// `special` is encoded besides what always is.
-fn encode(value: &Value, special: u8) -> Option<String> {
+/// Appends a value as text; `false` for `null`, which is nothing.
+///
+/// Strings, numbers and booleans are text, arrays and objects JSON. `%`, controls, DEL and non-ASCII bytes are
+/// percent-encoded, and a space at either end, which would be lost (RFC 9110 §5.5): ` alice` must not become `alice`.
+/// So is `special`: `,` in an element of `csv` and `repeat`.
+fn encode(value: &Value<'_>, special: u8, out: &mut String) -> bool {
     match value {
-        Value::Null => None,
-        Value::Bool(true) => Some("true".to_owned()),
-        Value::Bool(false) => Some("false".to_owned()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::String(text) => Some(encode_text(text, special)),
-        Value::Array(_) | Value::Object(_) => Some(encode_text(&value.to_json(), special)),
+        Value::Null => return false,
+        Value::Bool(true) => out.push_str("true"),
+        Value::Bool(false) => out.push_str("false"),
+        Value::Number(number) => {
+            // Writing into a String cannot fail.
+            let _ = write!(out, "{number}");
+        }
+        Value::String(text) => encode_text(text, special, out),
+        Value::Array(_) | Value::Object(_) => encode_text(&value.to_json(), special, out),
     }
+    true
 }
 
-fn encode_text(text: &str, special: u8) -> String {
-    let mut encoded = String::with_capacity(text.len());
+fn encode_text(text: &str, special: u8, out: &mut String) {
     let last = text.len().saturating_sub(1);
     for (index, byte) in text.bytes().enumerate() {
         let edge = byte == b' ' && (index == 0 || index == last);
         if matches!(byte, b' '..=b'~') && byte != b'%' && byte != special && !edge {
-            encoded.push(char::from(byte));
+            out.push(char::from(byte));
         } else {
-            encoded.push('%');
-            encoded.push(char::from(HEX[usize::from(byte >> 4)]));
-            encoded.push(char::from(HEX[usize::from(byte & 15)]));
+            out.push('%');
+            out.push(char::from(HEX[usize::from(byte >> 4)]));
+            out.push(char::from(HEX[usize::from(byte & 15)]));
         }
     }
-    encoded
 }
 
 const HEX: &[u8; 16] = b"0123456789ABCDEF";

@@ -22,7 +22,9 @@ pub use connection::{
 };
 pub use cookies::join_cookies;
 pub use forwarded::{Client, TrustedProxies, append_via, client_of, request_id_of, set_forwarded};
-pub use identity::{ArrayStyle, ClaimHeader, ClaimHeaders, StripSet, is_reserved_name};
+pub use identity::{
+    ArrayStyle, ClaimFields, ClaimHeader, ClaimHeaders, HeaderSetId, StripSet, is_reserved_name,
+};
 pub use path::{laxest_reading, without_prefix};
 pub use size::head_bytes;
 pub use target::{PathAllow, Target, TargetError};

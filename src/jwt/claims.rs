@@ -1,7 +1,7 @@
 //! The claims set (RFC 7519 §4).
 
 use crate::clock::UnixTime;
-use crate::json::{self, JsonError, Object, Value};
+use crate::json::{self, Array, Document, JsonError, Object, Value};
 
 use super::TokenError;
 use super::compact::decode_payload;
@@ -9,7 +9,8 @@ use super::compact::decode_payload;
 /// A claims set whose registered claims have the right types.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClaimsSet {
-    all: Object,
+    /// An object.
+    all: Document,
     expires: Option<UnixTime>,
     not_before: Option<UnixTime>,
     issued_at: Option<UnixTime>,
@@ -23,30 +24,26 @@ impl ClaimsSet {
     /// `iss`, `aud`, `sub`, `jti`. Which one is in the error's detail.
     pub fn parse(encoded: &[u8]) -> Result<Self, TokenError> {
         let bytes = decode_payload(encoded)?;
-        let value = json::parse(&bytes).map_err(|error| {
+        let all = json::parse_owned(bytes).map_err(|error| {
             TokenError::Malformed(match error {
                 JsonError::Syntax => "payload is not JSON",
                 JsonError::DuplicateMember => "a claim stands twice",
             })
         })?;
-        let Value::Object(all) = value else {
+        let Some(members) = all.root().as_object() else {
             return Err(TokenError::Malformed("payload is not an object"));
         };
-        Self::from_members(all)
-    }
-
-    /// One pass over all members: what is registered must have its type.
-    fn from_members(all: Object) -> Result<Self, TokenError> {
+        // One pass over all members: what is registered must have its type.
         let (mut expires, mut not_before, mut issued_at) = (None, None, None);
-        for (name, value) in all.iter() {
+        for (name, value) in members.iter() {
             match name {
-                "exp" => expires = Some(numeric_date(value, "exp is not a date")?),
-                "nbf" => not_before = Some(numeric_date(value, "nbf is not a date")?),
-                "iat" => issued_at = Some(numeric_date(value, "iat is not a date")?),
-                "iss" => check_text(value, "iss is not a string")?,
-                "sub" => check_text(value, "sub is not a string")?,
-                "jti" => check_text(value, "jti is not a string")?,
-                "aud" if texts(value).is_none() => {
+                "exp" => expires = Some(numeric_date(&value, "exp is not a date")?),
+                "nbf" => not_before = Some(numeric_date(&value, "nbf is not a date")?),
+                "iat" => issued_at = Some(numeric_date(&value, "iat is not a date")?),
+                "iss" => check_text(&value, "iss is not a string")?,
+                "sub" => check_text(&value, "sub is not a string")?,
+                "jti" => check_text(&value, "jti is not a string")?,
+                "aud" if texts(&value).is_none() => {
                     return Err(TokenError::Malformed("aud is not a string or strings"));
                 }
                 _ => {}
@@ -61,27 +58,37 @@ impl ClaimsSet {
     }
 
     /// All claims.
+    ///
+    /// # Panics
+    /// Never: what is no object is no claims set.
     #[must_use]
-    pub fn all(&self) -> &Object {
-        &self.all
+    pub fn all(&self) -> Object<'_> {
+        let all = self.all.root().as_object();
+        all.expect("invariant: a claims set is an object")
+    }
+
+    /// Bytes on the heap.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        self.all.heap_bytes()
     }
 
     /// A top-level claim.
     #[must_use]
-    pub fn get(&self, name: &str) -> Option<&Value> {
-        self.all.get(name)
+    pub fn get(&self, name: &str) -> Option<Value<'_>> {
+        self.all().get(name)
     }
 
     /// A top-level claim that is a string.
     #[must_use]
     pub fn text(&self, name: &str) -> Option<&str> {
-        self.all.get(name)?.as_str()
+        self.get(name)?.as_str()
     }
 
     /// A top-level claim that is a string or an array of strings (RFC 7519 §4.1.3): all of them.
     #[must_use]
     pub fn texts(&self, name: &str) -> Option<impl Iterator<Item = &str>> {
-        texts(self.all.get(name)?)
+        texts(&self.get(name)?)
     }
 
     /// `exp`: fractions count up, so that a whole-second clock decides alike.
@@ -106,16 +113,25 @@ impl ClaimsSet {
     ///
     /// An element of an array is one scope, whatever it holds: `"read write"` there is not two.
     pub fn scopes(&self) -> impl Iterator<Item = &str> {
-        let scp = self.all.get("scp");
-        let elements = scp.and_then(Value::as_array).unwrap_or_default();
-        words(self.all.get("scope"))
-            .chain(words(scp))
-            .chain(elements.iter().filter_map(Value::as_str))
+        let scp = self.get("scp");
+        words(self.get("scope").as_ref())
+            .chain(words(scp.as_ref()))
+            .chain(
+                scp.as_ref()
+                    .and_then(Value::as_array)
+                    .into_iter()
+                    .flat_map(strings),
+            )
     }
 }
 
+/// The elements that are strings.
+fn strings(elements: Array<'_>) -> impl Iterator<Item = &str> {
+    elements.iter().filter_map(|element| element.as_str())
+}
+
 /// The words of a string; of anything else none.
-fn words(value: Option<&Value>) -> impl Iterator<Item = &str> {
+fn words<'d>(value: Option<&Value<'d>>) -> impl Iterator<Item = &'d str> + use<'d> {
     let text = value.and_then(Value::as_str).unwrap_or_default();
     text.split(' ').filter(|word| !word.is_empty())
 }
@@ -124,7 +140,7 @@ fn words(value: Option<&Value>) -> impl Iterator<Item = &str> {
 const NUMERIC_DATE_MAX: i64 = 1 << 53;
 
 /// RFC 7519 §2: seconds since the epoch, fractions allowed.
-fn numeric_date(value: &Value, problem: &'static str) -> Result<UnixTime, TokenError> {
+fn numeric_date(value: &Value<'_>, problem: &'static str) -> Result<UnixTime, TokenError> {
     let Value::Number(number) = value else {
         return Err(TokenError::Malformed(problem));
     };
@@ -145,7 +161,7 @@ fn whole_seconds(seconds: f64) -> Option<i64> {
     (seconds.abs() <= LIMIT).then_some(seconds as i64)
 }
 
-fn check_text(value: &Value, problem: &'static str) -> Result<(), TokenError> {
+fn check_text(value: &Value<'_>, problem: &'static str) -> Result<(), TokenError> {
     match value.as_str() {
         Some(_) => Ok(()),
         None => Err(TokenError::Malformed(problem)),
@@ -153,13 +169,18 @@ fn check_text(value: &Value, problem: &'static str) -> Result<(), TokenError> {
 }
 
 /// A string, or the elements of an array of nothing but strings.
-fn texts(value: &Value) -> Option<impl Iterator<Item = &str>> {
-    let elements = match value.as_str() {
-        Some(_) => std::slice::from_ref(value),
-        None => value.as_array()?,
+fn texts<'d>(value: &Value<'d>) -> Option<impl Iterator<Item = &'d str> + use<'d>> {
+    let (single, elements) = match value {
+        Value::String(text) => (Some(*text), None),
+        Value::Array(elements) if elements.iter().all(|element| element.as_str().is_some()) => {
+            (None, Some(*elements))
+        }
+        Value::Array(_) | Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => {
+            return None;
+        }
     };
-    let all_texts = elements.iter().all(|element| element.as_str().is_some());
-    all_texts.then(|| elements.iter().filter_map(Value::as_str))
+    let elements = elements.into_iter().flat_map(strings);
+    Some(single.into_iter().chain(elements))
 }
 
 #[cfg(test)]

@@ -24,9 +24,9 @@ impl JoseHeader {
     pub fn parse(encoded: &[u8]) -> Result<Self, TokenError> {
         let bytes =
             base64url::decode(encoded).ok_or(TokenError::Malformed("header is not base64url"))?;
-        let value = json::parse(&bytes)
+        let document = json::parse_owned(bytes)
             .map_err(|_| TokenError::Malformed("header is not JSON, or repeats a member"))?;
-        let Value::Object(members) = value else {
+        let Some(members) = document.root().as_object() else {
             return Err(TokenError::Malformed("header is not an object"));
         };
         // Whatever they say: we implement no extension, so each would be one that we do not understand.
@@ -36,18 +36,24 @@ impl JoseHeader {
         if members.get("zip").is_some() {
             return Err(TokenError::Malformed("zip"));
         }
-        if text(&members, "cty", "cty is not a string")?
-            .is_some_and(|cty| media_type_is(cty, "jwt"))
+        if text(members, "cty", "cty is not a string")?.is_some_and(|cty| media_type_is(cty, "jwt"))
         {
             return Err(TokenError::Malformed("a nested token"));
         }
-        let algorithm = text(&members, "alg", "alg is not a string")?
+        let algorithm = text(members, "alg", "alg is not a string")?
             .ok_or(TokenError::Malformed("header without alg"))?;
         Ok(Self {
             algorithm: Algorithm::from_name(algorithm).ok_or(TokenError::UnsupportedAlgorithm)?,
-            kid: text(&members, "kid", "kid is not a string")?.map(Into::into),
-            typ: text(&members, "typ", "typ is not a string")?.map(Into::into),
+            kid: text(members, "kid", "kid is not a string")?.map(Into::into),
+            typ: text(members, "typ", "typ is not a string")?.map(Into::into),
         })
+    }
+
+    /// Bytes on the heap.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        let text = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len());
+        text(&self.kid) + text(&self.typ)
     }
 
     /// Whether `typ` is one of `accepted` (lower case, without `application/`); absent, it counts as `jwt`.
@@ -59,12 +65,12 @@ impl JoseHeader {
 }
 
 /// A member that must be a string where it stands.
-fn text<'m>(
-    members: &'m Object,
+fn text<'d>(
+    members: Object<'d>,
     name: &str,
     problem: &'static str,
-) -> Result<Option<&'m str>, TokenError> {
-    let text = |value: &'m Value| value.as_str().ok_or(TokenError::Malformed(problem));
+) -> Result<Option<&'d str>, TokenError> {
+    let text = |value: Value<'d>| value.as_str().ok_or(TokenError::Malformed(problem));
     members.get(name).map(text).transpose()
 }
 

@@ -45,8 +45,8 @@ pub enum AudienceMatch {
 pub struct Issuer {
     /// Its name in gateway.toml.
     pub name: Arc<str>,
-    /// What its tokens must say.
-    pub policy: IssuerPolicy,
+    /// What its tokens must say. Shared: whoever remembers a token remembers its policy with it, but never the keys.
+    pub policy: Arc<IssuerPolicy>,
     /// Its keys.
     pub keys: KeySet,
 }

@@ -52,13 +52,13 @@ pub fn parse_jwk_set(document: &[u8]) -> Result<ParsedJwkSet, JwkSetError> {
     if document.len() > JWK_SET_MAX_BYTES {
         return Err(JwkSetError::TooLarge);
     }
-    let value = json::parse(document).map_err(|error| {
+    let parsed = json::parse(document).map_err(|error| {
         JwkSetError::Malformed(match error {
             JsonError::Syntax => "not JSON",
             JsonError::DuplicateMember => "a member stands twice",
         })
     })?;
-    let Value::Object(set) = value else {
+    let Some(set) = parsed.root().as_object() else {
         return Err(JwkSetError::Malformed("not an object"));
     };
     let Some(Value::Array(elements)) = set.get("keys") else {
@@ -69,6 +69,7 @@ pub fn parse_jwk_set(document: &[u8]) -> Result<ParsedJwkSet, JwkSetError> {
     }
     let (mut keys, mut skipped) = (Vec::new(), Vec::new());
     for (index, element) in elements.iter().enumerate() {
+        let element = &element;
         match parse_element(element) {
             Ok(mut key) => {
                 key.set_place(index);
@@ -84,17 +85,17 @@ pub fn parse_jwk_set(document: &[u8]) -> Result<ParsedJwkSet, JwkSetError> {
     Ok(ParsedJwkSet { keys, skipped })
 }
 
-fn readable_kid(element: &Value) -> Option<Box<str>> {
-    let Value::Object(members) = element else {
-        return None;
-    };
-    text(members, "kid").ok().flatten().map(Into::into)
+fn readable_kid(element: &Value<'_>) -> Option<Box<str>> {
+    text(element.as_object()?, "kid")
+        .ok()
+        .flatten()
+        .map(Into::into)
 }
 
-fn parse_element(element: &Value) -> Result<VerifyingKey, KeyError> {
-    let Value::Object(members) = element else {
-        return Err(KeyError::Invalid("not an object"));
-    };
+fn parse_element(element: &Value<'_>) -> Result<VerifyingKey, KeyError> {
+    let members = element
+        .as_object()
+        .ok_or(KeyError::Invalid("not an object"))?;
     let kid = text(members, "kid").map_err(|_| KeyError::Invalid("kid is not a string"))?;
     check_use(members)?;
     let key = parse_material(members)?;
@@ -107,14 +108,15 @@ fn parse_element(element: &Value) -> Result<VerifyingKey, KeyError> {
             "published with its private half: whoever read it can sign",
         ));
     }
-    VerifyingKey::from_public(&key, algorithms(members, &key)?, kid)
+    let algorithms = algorithms(members, &key)?;
+    VerifyingKey::from_public(key, algorithms, kid)
 }
 
 /// What only the owner of a key may know (RFC 7518 §6.2.2, §6.3.2, RFC 8037 §2).
 const PRIVATE_MEMBERS: [&str; 7] = ["d", "p", "q", "dp", "dq", "qi", "oth"];
 
 /// `use` and `key_ops` (RFC 7517 §4.2, §4.3): where they stand they must allow verifying.
-fn check_use(members: &Object) -> Result<(), KeyError> {
+fn check_use(members: Object<'_>) -> Result<(), KeyError> {
     match text(members, "use") {
         Ok(None | Some("sig")) => {}
         Ok(Some(_)) => return Err(KeyError::NotUsable("use is not sig")),
@@ -135,7 +137,7 @@ fn check_use(members: &Object) -> Result<(), KeyError> {
 }
 
 /// What the key verifies: the one algorithm of its `alg`, or all of its family.
-fn algorithms(members: &Object, key: &PublicKey) -> Result<AlgorithmSet, KeyError> {
+fn algorithms(members: Object<'_>, key: &PublicKey) -> Result<AlgorithmSet, KeyError> {
     match text(members, "alg") {
         Ok(None) => Ok(AlgorithmSet::of_family(key.family())),
         // Whether it fits the key shows when the key is prepared for it.
@@ -148,7 +150,7 @@ fn algorithms(members: &Object, key: &PublicKey) -> Result<AlgorithmSet, KeyErro
     }
 }
 
-fn parse_material(members: &Object) -> Result<PublicKey, KeyError> {
+fn parse_material(members: Object<'_>) -> Result<PublicKey, KeyError> {
     match text(members, "kty") {
         Ok(Some("RSA")) => PublicKey::rsa(&bytes(members, "n")?, &bytes(members, "e")?),
         Ok(Some("EC")) => {
@@ -169,7 +171,7 @@ fn parse_material(members: &Object) -> Result<PublicKey, KeyError> {
 }
 
 /// A member that holds base64url.
-fn bytes(members: &Object, name: &'static str) -> Result<Vec<u8>, KeyError> {
+fn bytes(members: Object<'_>, name: &'static str) -> Result<Vec<u8>, KeyError> {
     let text = text(members, name).ok().flatten();
     text.and_then(|text| base64url::decode(text.as_bytes()))
         .ok_or(KeyError::Invalid(
@@ -181,8 +183,8 @@ fn bytes(members: &Object, name: &'static str) -> Result<Vec<u8>, KeyError> {
 struct NotText;
 
 /// A member that must be a string where it stands.
-fn text<'m>(members: &'m Object, name: &str) -> Result<Option<&'m str>, NotText> {
-    let text = |value: &'m Value| value.as_str().ok_or(NotText);
+fn text<'d>(members: Object<'d>, name: &str) -> Result<Option<&'d str>, NotText> {
+    let text = |value: Value<'d>| value.as_str().ok_or(NotText);
     members.get(name).map(text).transpose()
 }
 

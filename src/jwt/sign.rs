@@ -160,7 +160,7 @@ impl SigningKey {
     pub fn verifying_key(&self) -> Result<VerifyingKey, KeyError> {
         let algorithms = AlgorithmSet::from_iter([self.algorithm]);
         match &self.public {
-            Some(public) => VerifyingKey::from_public(public, algorithms, Some(&self.kid)),
+            Some(public) => VerifyingKey::from_public(public.clone(), algorithms, Some(&self.kid)),
             None => VerifyingKey::from_secret(&self.private, algorithms)
                 .map(|key| key.with_kid(&self.kid)),
         }
@@ -295,6 +295,7 @@ mod tests {
 
     use crate::jwt::{CompactJws, JoseHeader, parse_jwk_set};
 
+    use super::super::PreparedKeys;
     use super::*;
 
     #[test]
@@ -310,14 +311,15 @@ mod tests {
             assert_eq!(jws.payload_bytes().unwrap(), br#"{"sub":"alice"}"#);
 
             let verifying = key.verifying_key().unwrap();
+            let mut keys = PreparedKeys::default();
             assert_eq!(verifying.kid(), Some(key.kid()));
             assert_eq!(
-                verifying.check(algorithm, jws.signing_input, jws.signature),
+                verifying.check(algorithm, jws.signing_input, jws.signature, &mut keys),
                 Ok(()),
                 "{algorithm:?}"
             );
             assert_eq!(
-                verifying.check(algorithm, b"other", jws.signature),
+                verifying.check(algorithm, b"other", jws.signature, &mut keys),
                 Err(super::super::TokenError::BadSignature)
             );
         }
@@ -334,7 +336,8 @@ mod tests {
             let token = again.sign("JWT", &json!({})).unwrap();
             let jws = CompactJws::parse(token.as_bytes()).unwrap();
             let verifying = key.verifying_key().unwrap();
-            let checked = verifying.check(algorithm, jws.signing_input, jws.signature);
+            let mut keys = PreparedKeys::default();
+            let checked = verifying.check(algorithm, jws.signing_input, jws.signature, &mut keys);
             assert_eq!(checked, Ok(()));
         }
     }

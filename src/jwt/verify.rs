@@ -1,4 +1,4 @@
-//! The order in which a token is checked.
+//! The order in which a token is checked, a stage a type: none can be left out, and only the last gives the claims away.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,37 +6,116 @@ use std::time::Duration;
 use crate::clock::UnixTime;
 use crate::json::Value;
 
-use super::verifying_key::SignatureBuffer;
+use super::verified::name_of;
 use super::{
     AudienceMatch, ClaimsSet, CompactJws, Issuer, IssuerPolicy, JoseHeader, KeyLookupError,
-    TokenError, VerifyingKey,
+    PreparedKeys, TokenError, VerifiedToken, VerifyingKey,
 };
 
-/// A token that passed every check that does not depend on the route.
-#[derive(Clone, Debug)]
-pub struct VerifiedToken {
-    issuer: Arc<Issuer>,
+/// What a token says of itself, with the issuer and the key that judge it. Nothing in it is proven: there is no way to its
+/// claims but [`Self::check_signature`].
+pub struct UnverifiedToken<'t> {
+    jws: CompactJws<'t>,
+    header: &'t Arc<JoseHeader>,
     claims: ClaimsSet,
+    index: usize,
+    issuer: &'t Issuer,
+    key: &'t VerifyingKey,
 }
 
-impl VerifiedToken {
-    /// Who issued it.
-    #[must_use]
-    pub fn issuer(&self) -> &Arc<Issuer> {
-        &self.issuer
+impl<'t> UnverifiedToken<'t> {
+    /// All that can be said before the signature: payload, `iss`, key by (issuer, kid, alg), signature length, `exp`, `nbf`.
+    ///
+    /// `header` is that of `jws`, parsed. `issuers` are those of the configuration, `admitted` says which of them (by index)
+    /// the route admits.
+    ///
+    /// # Errors
+    /// The first check that fails.
+    pub fn read(
+        jws: CompactJws<'t>,
+        header: &'t Arc<JoseHeader>,
+        issuers: &'t [Arc<Issuer>],
+        admitted: impl Fn(usize) -> bool,
+        now: UnixTime,
+    ) -> Result<Self, TokenError> {
+        let claims = ClaimsSet::parse(jws.payload)?;
+        let (index, issuer) = find_issuer(&claims, issuers, admitted)?;
+        let key = find_key(header, issuer)?;
+        if !key.has_length(header.algorithm, jws.signature) {
+            return Err(TokenError::BadSignature);
+        }
+        // Cheap, and says nothing that the sender does not know: an expired token is not worth a signature check.
+        check_validity_period(&claims, &issuer.policy, now)?;
+        Ok(Self {
+            jws,
+            header,
+            claims,
+            index,
+            issuer,
+            key,
+        })
     }
 
-    /// What it says.
+    /// Checks the signature, with the key that [`Self::read`] found, as `keys` has it prepared.
+    ///
+    /// # Errors
+    /// `BadSignature`; `Malformed` if it is not strict base64url.
+    pub fn check_signature(self, keys: &mut PreparedKeys) -> Result<SignedToken<'t>, TokenError> {
+        let CompactJws {
+            signing_input,
+            signature,
+            ..
+        } = self.jws;
+        self.key
+            .check(self.header.algorithm, signing_input, signature, keys)?;
+        Ok(SignedToken(self))
+    }
+}
+
+/// A token that its issuer made: from here on a claim is more than what someone wrote.
+pub struct SignedToken<'t>(UnverifiedToken<'t>);
+
+impl SignedToken<'_> {
+    /// The issuer, by index.
     #[must_use]
-    pub fn claims(&self) -> &ClaimsSet {
-        &self.claims
+    pub fn issuer(&self) -> usize {
+        self.0.index
+    }
+
+    /// All that is left: `typ`, audience, and the other claims.
+    ///
+    /// # Errors
+    /// The first check that fails.
+    pub fn check_claims(self, now: UnixTime) -> Result<VerifiedToken, TokenError> {
+        let UnverifiedToken {
+            jws: _,
+            header,
+            claims,
+            index: _,
+            issuer,
+            key,
+        } = self.0;
+        let policy = &issuer.policy;
+        check_type(header, &claims, policy)?;
+        check_audience(&claims, policy)?;
+        check_required(&claims, policy)?;
+        check_begun("iat", claims.issued_at(), policy, now)?;
+        check_lifetime(&claims, policy)?;
+        check_sender(&claims, policy)?;
+        Ok(VerifiedToken {
+            claims,
+            header: Arc::clone(header),
+            policy: Arc::clone(policy),
+            key: key.identity(header.algorithm),
+            key_name: name_of(key, header.kid.as_deref()).map(Into::into),
+        })
     }
 }
 
 /// Checks a token at `now`, in the order of semantics: shape, JOSE header, `iss`, key by (issuer, kid, alg), signature
 /// length, `exp` and `nbf`, signature, then `typ`, audience and all other claims.
 ///
-/// `issuers` are those of the configuration, `admitted` says which of them (by index) the route admits.
+/// The stages in one, with keys prepared for this token alone: for whoever checks one token and remembers nothing.
 ///
 /// # Errors
 /// The first check that fails.
@@ -47,28 +126,20 @@ pub fn verify(
     now: UnixTime,
 ) -> Result<VerifiedToken, TokenError> {
     let jws = CompactJws::parse(token)?;
-    let header = JoseHeader::parse(jws.header)?;
-    let claims = ClaimsSet::parse(jws.payload)?;
-    let issuer = find_issuer(&claims, issuers, admitted)?;
-    let key = find_key(&header, issuer)?;
-    let mut buffer = SignatureBuffer::default();
-    let signature = key.decode_signature(header.algorithm, jws.signature, &mut buffer)?;
-    // Cheap, and says nothing that the sender does not know: an expired token is not worth a signature check.
-    check_validity_period(&claims, &issuer.policy, now)?;
-    if !key.verifies(header.algorithm, jws.signing_input, signature) {
-        return Err(TokenError::BadSignature);
-    }
-    // Only from here on is a claim more than what someone wrote.
-    check_type(&header, &claims, &issuer.policy)?;
-    check_audience(&claims, &issuer.policy)?;
-    check_required(&claims, &issuer.policy)?;
-    check_begun("iat", claims.issued_at(), &issuer.policy, now)?;
-    check_lifetime(&claims, &issuer.policy)?;
-    check_sender(&claims, &issuer.policy)?;
-    Ok(VerifiedToken {
-        issuer: Arc::clone(issuer),
-        claims,
-    })
+    let header = Arc::new(JoseHeader::parse(jws.header)?);
+    UnverifiedToken::read(jws, &header, issuers, admitted, now)?
+        .check_signature(&mut PreparedKeys::default())?
+        .check_claims(now)
+}
+
+/// The checks that time can undo, again, for a token that passed them all before. A clock that was set back counts too.
+pub(super) fn check_times(
+    claims: &ClaimsSet,
+    policy: &IssuerPolicy,
+    now: UnixTime,
+) -> Result<(), TokenError> {
+    check_validity_period(claims, policy, now)?;
+    check_begun("iat", claims.issued_at(), policy, now)
 }
 
 /// The admitted issuer whose name is `iss`, compared exactly.
@@ -76,13 +147,13 @@ fn find_issuer<'i>(
     claims: &ClaimsSet,
     issuers: &'i [Arc<Issuer>],
     admitted: impl Fn(usize) -> bool,
-) -> Result<&'i Arc<Issuer>, TokenError> {
+) -> Result<(usize, &'i Issuer), TokenError> {
     let iss = claims.text("iss").ok_or(TokenError::WrongIssuer)?;
     issuers
         .iter()
         .enumerate()
         .find(|(index, issuer)| *issuer.policy.issuer == *iss && admitted(*index))
-        .map(|(_, issuer)| issuer)
+        .map(|(index, issuer)| (index, &**issuer))
         .ok_or(TokenError::WrongIssuer)
 }
 

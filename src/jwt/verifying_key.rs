@@ -1,36 +1,31 @@
-//! One key, prepared for verifying when it is loaded.
+//! One key that was found fit to verify. It stays with the snapshot; what checks signatures is prepared from it.
 
 use std::fmt;
 
 use aws_lc_rs::hmac;
-use aws_lc_rs::signature::ParsedPublicKey;
 
 use crate::secret::Secret;
 
 use super::pem;
 use super::public_key::{MAX_SIGNATURE_BYTES, PublicKey, Scheme, scheme};
-use super::{Algorithm, AlgorithmSet, KeyError, KeyFamily, TokenError, base64url};
+use super::{
+    Algorithm, AlgorithmSet, KeyError, KeyFamily, KeyIdentity, PreparedKey, PreparedKeys,
+    TokenError, base64url,
+};
 
-/// A key prepared for verifying, parsed once when loaded.
+/// A key that can verify: for each of its algorithms it was prepared once when it was loaded, to prove that it can be.
 pub struct VerifyingKey {
     kid: Option<Box<str>>,
     /// Its place in the document that it came from.
     place: Option<usize>,
     thumbprint: [u8; 32],
-    /// The key in the form that each algorithm of it needs.
-    prepared: Vec<Prepared>,
-}
-
-struct Prepared {
-    algorithm: Algorithm,
-    signature_bytes: usize,
+    algorithms: AlgorithmSet,
     material: Material,
 }
 
 enum Material {
-    Public(ParsedPublicKey),
-    // Boxed: twenty times as large as the other.
-    Hmac(Box<hmac::Key>),
+    Public(PublicKey),
+    Secret(Secret),
 }
 
 impl VerifyingKey {
@@ -40,7 +35,8 @@ impl VerifyingKey {
     /// As [`KeyError`] says.
     pub fn from_pem(pem: &[u8], kid: Option<&str>) -> Result<Self, KeyError> {
         let key = pem::public_key(pem)?;
-        Self::from_public(&key, AlgorithmSet::of_family(key.family()), kid)
+        let algorithms = AlgorithmSet::of_family(key.family());
+        Self::from_public(key, algorithms, kid)
     }
 
     /// A secret for the HMAC algorithms of `algorithms`.
@@ -49,12 +45,11 @@ impl VerifyingKey {
     /// `ShortSecret` if it is too short for one of them, `NotUsable` if none of them is an HMAC algorithm.
     pub fn from_secret(secret: &Secret, algorithms: AlgorithmSet) -> Result<Self, KeyError> {
         let algorithms = algorithms.intersection(AlgorithmSet::of_family(KeyFamily::Hmac));
-        let mut prepared = Vec::new();
+        if algorithms.is_empty() {
+            return Err(KeyError::NotUsable("a secret serves HMAC algorithms only"));
+        }
         for algorithm in algorithms.iter() {
-            let Scheme::Hmac(hmac_algorithm) = scheme(algorithm) else {
-                continue;
-            };
-            let needed = hmac_algorithm.tag_len();
+            let needed = tag_bytes(algorithm);
             if secret.len() < needed {
                 return Err(KeyError::ShortSecret {
                     bytes: secret.len(),
@@ -62,41 +57,31 @@ impl VerifyingKey {
                     algorithm: algorithm.name(),
                 });
             }
-            prepared.push(Prepared {
-                algorithm,
-                signature_bytes: needed,
-                material: Material::Hmac(Box::new(hmac::Key::new(hmac_algorithm, secret.expose()))),
-            });
-        }
-        if prepared.is_empty() {
-            return Err(KeyError::NotUsable("a secret serves HMAC algorithms only"));
         }
         Ok(Self {
             kid: None,
             place: None,
             thumbprint: secret_thumbprint(secret),
-            prepared,
+            algorithms,
+            material: Material::Secret(Secret::new(secret.expose().to_vec())),
         })
     }
 
     /// A public key for some algorithms of its family.
     pub(super) fn from_public(
-        key: &PublicKey,
+        key: PublicKey,
         algorithms: AlgorithmSet,
         kid: Option<&str>,
     ) -> Result<Self, KeyError> {
-        let prepare = |algorithm| {
-            Ok(Prepared {
-                algorithm,
-                signature_bytes: key.signature_bytes(),
-                material: Material::Public(key.prepare(algorithm)?),
-            })
-        };
+        for algorithm in algorithms.iter() {
+            key.prepare(algorithm)?;
+        }
         Ok(Self {
             kid: kid.map(Into::into),
             place: None,
             thumbprint: key.thumbprint(),
-            prepared: algorithms.iter().map(prepare).collect::<Result<_, _>>()?,
+            algorithms,
+            material: Material::Public(key),
         })
     }
 
@@ -116,13 +101,13 @@ impl VerifyingKey {
     /// What it can verify.
     #[must_use]
     pub fn algorithms(&self) -> AlgorithmSet {
-        self.prepared.iter().map(|one| one.algorithm).collect()
+        self.algorithms
     }
 
     /// Whether it can verify that algorithm.
     #[must_use]
     pub fn serves(&self, algorithm: Algorithm) -> bool {
-        self.prepared(algorithm).is_some()
+        self.algorithms.contains(algorithm)
     }
 
     /// Its RFC 7638 thumbprint (SHA-256): its identity, with the algorithm, over refreshes and reloads.
@@ -133,11 +118,33 @@ impl VerifyingKey {
         &self.thumbprint
     }
 
-    /// Whether `signature` is this key's for `signing_input`. The algorithm must be one of [`Self::algorithms`].
+    /// What it is as a key of `algorithm`, under whatever name and from whatever file.
     #[must_use]
-    pub fn verifies(&self, algorithm: Algorithm, signing_input: &[u8], signature: &[u8]) -> bool {
-        self.prepared(algorithm)
-            .is_some_and(|prepared| prepared.verifies(signing_input, signature))
+    pub fn identity(&self, algorithm: Algorithm) -> KeyIdentity {
+        KeyIdentity {
+            thumbprint: self.thumbprint,
+            algorithm,
+        }
+    }
+
+    /// The key as one thread needs it to check signatures.
+    ///
+    /// # Errors
+    /// `NotUsable` for an algorithm that it does not serve. For the others it was prepared before, so only a library that
+    /// runs out of memory fails here.
+    pub fn prepare(&self, algorithm: Algorithm) -> Result<PreparedKey, KeyError> {
+        if !self.serves(algorithm) {
+            return Err(KeyError::NotUsable("the key does not serve the algorithm"));
+        }
+        match &self.material {
+            Material::Public(key) => key.prepare(algorithm).map(PreparedKey::public),
+            Material::Secret(secret) => match scheme(algorithm) {
+                Scheme::Hmac(hash) => Ok(PreparedKey::hmac(hash, secret)),
+                Scheme::Rsa(_) | Scheme::Ec(..) | Scheme::Ed25519 => {
+                    Err(KeyError::NotUsable("a secret serves HMAC algorithms only"))
+                }
+            },
+        }
     }
 
     /// Checks an encoded signature, its length first: crypto never sees one of another length.
@@ -150,36 +157,43 @@ impl VerifyingKey {
         algorithm: Algorithm,
         signing_input: &[u8],
         encoded: &[u8],
+        keys: &mut PreparedKeys,
     ) -> Result<(), TokenError> {
-        let mut buffer = SignatureBuffer::default();
-        let signature = self.decode_signature(algorithm, encoded, &mut buffer)?;
-        if self.verifies(algorithm, signing_input, signature) {
+        if !self.serves(algorithm) {
+            return Err(TokenError::UnknownKey);
+        }
+        if !self.has_length(algorithm, encoded) {
+            return Err(TokenError::BadSignature);
+        }
+        let mut buffer = [0; MAX_SIGNATURE_BYTES];
+        let signature = base64url::decode_into(encoded, &mut buffer)
+            .ok_or(TokenError::Malformed("signature is not base64url"))?;
+        if keys
+            .get(self, algorithm)?
+            .verifies(signing_input, signature)
+        {
             Ok(())
         } else {
             Err(TokenError::BadSignature)
         }
     }
 
-    /// The signature's bytes: `BadSignature` if it has not the length of this key's signatures, `Malformed` if it is not
-    /// strict base64url.
-    pub(super) fn decode_signature<'b>(
-        &self,
-        algorithm: Algorithm,
-        encoded: &[u8],
-        buffer: &'b mut SignatureBuffer,
-    ) -> Result<&'b [u8], TokenError> {
-        let prepared = self.prepared(algorithm).ok_or(TokenError::UnknownKey)?;
-        if encoded.len() != base64url::encoded_len(prepared.signature_bytes) {
-            return Err(TokenError::BadSignature);
+    /// Whether an encoded signature has the length of this key's.
+    pub(super) fn has_length(&self, algorithm: Algorithm, encoded: &[u8]) -> bool {
+        encoded.len() == base64url::encoded_len(self.signature_bytes(algorithm))
+    }
+
+    /// Bytes of each of its signatures.
+    pub(super) fn signature_bytes(&self, algorithm: Algorithm) -> usize {
+        match &self.material {
+            Material::Public(key) => key.signature_bytes(),
+            Material::Secret(_) => tag_bytes(algorithm),
         }
-        base64url::decode_into(encoded, &mut buffer.0)
-            .ok_or(TokenError::Malformed("signature is not base64url"))
     }
 
     /// Keeps what `algorithms` holds, and forgets the rest.
     pub(super) fn restrict(&mut self, algorithms: AlgorithmSet) {
-        self.prepared
-            .retain(|prepared| algorithms.contains(prepared.algorithm));
+        self.algorithms = self.algorithms.intersection(algorithms);
     }
 
     /// Its place in the document that it came from, if it came from one.
@@ -189,12 +203,6 @@ impl VerifyingKey {
 
     pub(super) fn set_place(&mut self, place: usize) {
         self.place = Some(place);
-    }
-
-    fn prepared(&self, algorithm: Algorithm) -> Option<&Prepared> {
-        self.prepared
-            .iter()
-            .find(|prepared| prepared.algorithm == algorithm)
     }
 }
 
@@ -207,22 +215,11 @@ impl fmt::Debug for VerifyingKey {
     }
 }
 
-impl Prepared {
-    fn verifies(&self, signing_input: &[u8], signature: &[u8]) -> bool {
-        match &self.material {
-            Material::Public(key) => key.verify_sig(signing_input, signature).is_ok(),
-            // In constant time, and of the whole tag.
-            Material::Hmac(key) => hmac::verify(key, signing_input, signature).is_ok(),
-        }
-    }
-}
-
-/// Room for any signature, on the stack.
-pub(super) struct SignatureBuffer([u8; MAX_SIGNATURE_BYTES]);
-
-impl Default for SignatureBuffer {
-    fn default() -> Self {
-        Self([0; MAX_SIGNATURE_BYTES])
+/// Bytes of an HMAC tag, and of the shortest secret for it (RFC 7518 §3.2).
+fn tag_bytes(algorithm: Algorithm) -> usize {
+    match scheme(algorithm) {
+        Scheme::Hmac(hash) => hash.tag_len(),
+        Scheme::Rsa(_) | Scheme::Ec(..) | Scheme::Ed25519 => 0,
     }
 }
 
@@ -268,41 +265,6 @@ mod tests {
             VerifyingKey::from_secret(&secret, set(&[Algorithm::Rs256])),
             Err(KeyError::NotUsable(_))
         ));
-    }
-
-    #[test]
-    fn the_length_of_a_signature_is_checked_before_crypto() {
-        let secret = Secret::new(vec![7; 32]);
-        let key = VerifyingKey::from_secret(&secret, set(&[Algorithm::Hs256])).unwrap();
-        let tag = hmac::sign(
-            &hmac::Key::new(hmac::HMAC_SHA256, secret.expose()),
-            b"input",
-        );
-        let good = base64url::encode(tag.as_ref());
-        let check = |encoded: &str| key.check(Algorithm::Hs256, b"input", encoded.as_bytes());
-        assert_eq!(check(&good), Ok(()));
-        for short_or_long in [
-            "",
-            "AA",
-            &good[1..],
-            &format!("{good}A"),
-            &"A".repeat(40_000),
-        ] {
-            assert_eq!(check(short_or_long), Err(TokenError::BadSignature));
-        }
-        let not_base64url = format!("{}+", &good[1..]);
-        assert!(matches!(
-            check(&not_base64url),
-            Err(TokenError::Malformed(_))
-        ));
-        assert_eq!(
-            key.check(Algorithm::Hs256, b"other", good.as_bytes()),
-            Err(TokenError::BadSignature)
-        );
-        assert_eq!(
-            key.check(Algorithm::Hs384, b"input", good.as_bytes()),
-            Err(TokenError::UnknownKey)
-        );
     }
 
     #[test]

@@ -69,6 +69,21 @@ impl Metrics {
         Ok(())
     }
 
+    fn encode_token_cache(&self, out: &mut DescriptorEncoder) -> fmt::Result {
+        let mut sums = [0; 4];
+        for worker in &self.workers {
+            for (sum, count) in sums.iter_mut().zip(worker.token_cache()) {
+                *sum += count;
+            }
+        }
+        let [hits, misses, bytes, entries] = sums;
+        let mut family = start(out, &families::TOKEN_CACHE_REQUESTS)?;
+        counter(&mut family, &[("result", "hit")], hits)?;
+        counter(&mut family, &[("result", "miss")], misses)?;
+        start(out, &families::TOKEN_CACHE_BYTES)?.encode_gauge(&bytes)?;
+        start(out, &families::TOKEN_CACHE_ENTRIES)?.encode_gauge(&entries)
+    }
+
     fn encode_upstreams(&self, out: &mut DescriptorEncoder) -> fmt::Result {
         let upstreams = self.upstreams.all();
         let mut family = start(out, &families::UPSTREAM_DURATION)?;
@@ -157,6 +172,7 @@ impl Collector for Metrics {
         for (issuer, handle) in self.issuers.all() {
             counter_if_any(&mut family, &[("issuer", &*issuer)], handle.accepted_sum())?;
         }
+        self.encode_token_cache(&mut out)?;
         self.encode_upstreams(&mut out)?;
         self.encode_workers(&mut out)?;
         let dropped = self.access_log_dropped.load(Ordering::Relaxed);

@@ -85,6 +85,12 @@ families! {
         "Requests that were refused, by reason";
     TOKENS_ACCEPTED: Counter "portcullis_tokens_accepted_total" ["issuer"]
         "Tokens that were verified";
+    TOKEN_CACHE_REQUESTS: Counter "portcullis_token_cache_requests_total" ["result"]
+        "Tokens that were looked for among those verified before";
+    TOKEN_CACHE_BYTES: Gauge "portcullis_token_cache_bytes" []
+        "Bytes of the verified tokens that are remembered";
+    TOKEN_CACHE_ENTRIES: Gauge "portcullis_token_cache_entries" []
+        "Verified tokens that are remembered";
     UPSTREAM_DURATION: Histogram "portcullis_upstream_request_duration_seconds" ["upstream"]
         "From sending a request upstream to the head of its response";
     UPSTREAM_CONNECTIONS: Counter "portcullis_upstream_connections_total" ["upstream"]

@@ -173,6 +173,16 @@ pub struct WorkerMetrics {
     accepted: AtomicU64,
     handed_over: AtomicU64,
     errors: [AtomicU64; ConnectionError::ALL.len()],
+    tokens: TokenCacheMetrics,
+}
+
+/// What one worker's token cache did and holds.
+#[derive(Debug, Default)]
+struct TokenCacheMetrics {
+    hits: AtomicU64,
+    misses: AtomicU64,
+    bytes: AtomicU64,
+    entries: AtomicU64,
 }
 
 impl WorkerMetrics {
@@ -196,6 +206,30 @@ impl WorkerMetrics {
     /// `portcullis_connection_errors_total{worker,cause}`.
     pub fn connection_error(&self, cause: ConnectionError) {
         Writer::Only.add(&self.errors[cause as usize], 1);
+    }
+
+    /// The token cache found so many tokens since the last call, and so many not:
+    /// `portcullis_token_cache_requests_total{result}`.
+    pub fn token_cache_asked(&self, hits: u64, misses: u64) {
+        Writer::Only.add(&self.tokens.hits, hits);
+        Writer::Only.add(&self.tokens.misses, misses);
+    }
+
+    /// What the token cache holds now: `portcullis_token_cache_bytes`, `portcullis_token_cache_entries`.
+    pub fn token_cache_holds(&self, bytes: u64, entries: u64) {
+        self.tokens.bytes.store(bytes, Ordering::Relaxed);
+        self.tokens.entries.store(entries, Ordering::Relaxed);
+    }
+
+    /// Hits, misses, bytes and entries of the token cache.
+    pub(super) fn token_cache(&self) -> [u64; 4] {
+        let TokenCacheMetrics {
+            hits,
+            misses,
+            bytes,
+            entries,
+        } = &self.tokens;
+        [hits, misses, bytes, entries].map(|count| count.load(Ordering::Relaxed))
     }
 
     pub(super) fn open(&self) -> u64 {

@@ -1,6 +1,6 @@
 //! What a worker has at hand for every request.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -9,10 +9,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 use arc_swap::{ArcSwap, Cache};
 
 use crate::clock::Clock;
-use crate::gate::Peer;
+use crate::gate::{Peer, WorkerMemory};
 use crate::headers::StripSet;
 use crate::metrics::{RouteMetrics, WorkerId, WorkerMetrics};
 use crate::net::{ConnectionState, Deadlines};
+use crate::revocation::RevocationSet;
 use crate::snapshot::Snapshot;
 use crate::upstream::Pools;
 
@@ -26,6 +27,8 @@ pub type Publisher = Arc<ArcSwap<Snapshot>>;
 pub struct SharedState {
     /// The snapshot in force.
     pub snapshot: Publisher,
+    /// The revocations in force.
+    pub revocations: Arc<ArcSwap<RevocationSet>>,
     /// The time.
     pub clock: Clock,
     /// Whether TERM was received: `/readyz` says 503 and connections are told to close.
@@ -42,6 +45,8 @@ pub struct WorkerContext {
     pub shared: Arc<SharedState>,
     /// Its reader of the snapshot: a load is one comparison while nothing has changed.
     pub snapshot: RefCell<Cache<Publisher, Arc<Snapshot>>>,
+    /// Its reader of the revocations.
+    pub revocations: RefCell<Cache<Arc<ArcSwap<RevocationSet>>, Arc<RevocationSet>>>,
     /// Its upstream connections.
     pub pools: Rc<Pools<RequestBody>>,
     /// Its coarse clock.
@@ -92,26 +97,54 @@ impl WorkerContext {
     }
 }
 
+impl WorkerContext {
+    /// Lends the worker's memory and the revocations in force. An idle worker calls it once a second too.
+    ///
+    /// After a panic in `decide` the worker has no memory, and begins anew.
+    pub fn with_memory<T>(&self, decide: impl FnOnce(&mut WorkerMemory, &RevocationSet) -> T) -> T {
+        let mut reader = self.revocations.borrow_mut();
+        let revocations = reader.load();
+        self.local.with_memory(|memory| decide(memory, revocations))
+    }
+}
+
 /// What a worker needs for requests, made anew with the worker.
 pub struct WorkerLocal {
     pub(super) request_ids: RequestIds,
+    /// Taken out for each decision, and put back: what a panic was in the middle of never comes back.
+    memory: Cell<Option<Box<WorkerMemory>>>,
+    /// Bytes of its token cache.
+    token_cache: Cell<u64>,
     current: RefCell<Option<RequestSnapshot>>,
 }
 
 impl WorkerLocal {
-    /// Of a worker that has served nothing yet.
+    /// Of a worker that has served nothing yet, with so many bytes for verified tokens.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn new(token_cache: u64) -> Self {
         Self {
             request_ids: RequestIds::new(),
+            memory: Cell::default(),
+            token_cache: Cell::new(token_cache),
             current: RefCell::default(),
         }
     }
-}
 
-impl Default for WorkerLocal {
-    fn default() -> Self {
-        Self::new()
+    /// The token cache may take so many bytes from now on. A change empties it.
+    pub fn resize_token_cache(&self, bytes: u64) {
+        if self.token_cache.replace(bytes) != bytes {
+            self.with_memory(|memory| memory.resize_token_cache(bytes));
+        }
+    }
+
+    fn with_memory<T>(&self, use_it: impl FnOnce(&mut WorkerMemory) -> T) -> T {
+        let mut memory = match self.memory.take() {
+            Some(memory) => memory,
+            None => Box::new(WorkerMemory::new(self.token_cache.get())),
+        };
+        let result = use_it(&mut memory);
+        self.memory.set(Some(memory));
+        result
     }
 }
 

@@ -188,15 +188,18 @@ impl Observer for Record {
         self.facts.route = Some(Arc::clone(route));
     }
 
-    fn token(&mut self, token: &VerifiedToken) {
-        let snapshot = self.snapshot.as_deref();
-        if let Some(metrics) = snapshot.and_then(|snapshot| snapshot.metrics_of(token.issuer())) {
+    fn token(&mut self, issuer: usize, token: &VerifiedToken) {
+        let Some(snapshot) = self.snapshot.as_deref() else {
+            return;
+        };
+        if let Some(metrics) = snapshot.issuer_metrics.get(issuer) {
             metrics.accepted(self.connection.worker.id);
         }
         let Some(logged) = &mut self.facts.logged else {
             return;
         };
-        logged.issuer = Some(Arc::clone(&token.issuer().name));
+        let name = snapshot.issuers.get(issuer).map(|issuer| &issuer.name);
+        logged.issuer = name.map(Arc::clone);
         if let Some(subject) = token.claims().text("sub") {
             let kept = subject.floor_char_boundary(SUBJECT_BYTES + 4);
             logged.subject = SmallVec::from_slice(&subject.as_bytes()[..kept]);

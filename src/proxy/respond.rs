@@ -108,7 +108,8 @@ fn challenge_for(rejection: &Rejection) -> Option<Challenge<'_>> {
         | Reason::WrongAudience
         | Reason::MissingClaim
         | Reason::LifetimeTooLong
-        | Reason::SenderConstrained => Some(Challenge::InvalidToken),
+        | Reason::SenderConstrained
+        | Reason::Revoked => Some(Challenge::InvalidToken),
         Reason::InsufficientScope => Some(Challenge::InsufficientScope(match &rejection.detail {
             Detail::Scopes(scopes) => scopes,
             Detail::None
@@ -116,6 +117,7 @@ fn challenge_for(rejection: &Rejection) -> Option<Challenge<'_>> {
             | Detail::Credentials(_)
             | Detail::Connection(_)
             | Detail::Token(_)
+            | Detail::Revoked(_)
             | Detail::Rule(_)
             | Detail::Allow(_)
             | Detail::RetryAfter(_)
@@ -156,6 +158,7 @@ fn retry_after(rejection: &Rejection) -> Option<u32> {
             | Detail::Credentials(_)
             | Detail::Connection(_)
             | Detail::Token(_)
+            | Detail::Revoked(_)
             | Detail::Rule(_)
             | Detail::Scopes(_)
             | Detail::Allow(_)
@@ -173,6 +176,7 @@ fn retry_after(rejection: &Rejection) -> Option<u32> {
         | Reason::Expired
         | Reason::NotYetValid
         | Reason::WrongType
+        | Reason::Revoked
         | Reason::WrongAudience
         | Reason::MissingClaim
         | Reason::LifetimeTooLong

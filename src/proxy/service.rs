@@ -109,7 +109,9 @@ async fn answer(
 ) -> Result<Answer, Rejection> {
     let worker = &connection.worker;
     let given = RequestId::given(&head.parts.headers);
-    let decision = decide(&asked.snapshot, head, now, record);
+    let decision = worker.with_memory(|memory, revocations| {
+        decide(&asked.snapshot, revocations, memory, head, now, record)
+    });
     record.decided(given);
     let upload = asked.upload.as_ref();
     forward(

@@ -1,5 +1,6 @@
 //! For tests: one worker on loopback, an upstream that plays a script, a client that sees every byte.
 
+use std::cell::RefCell;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
@@ -20,6 +21,7 @@ use crate::gate::{Peer, Reason};
 use crate::jwt::{Algorithm, SigningKey};
 use crate::metrics::{Metrics, WorkerId};
 use crate::net::{ClientIo, ConnectionState, Deadlines};
+use crate::revocation::RevocationSet;
 use crate::secret::Secret;
 use crate::snapshot::{Fixtures, Snapshot};
 use crate::upstream::Pools;
@@ -149,10 +151,13 @@ pub(super) fn worker(
     let publisher: Publisher = Arc::new(ArcSwap::from_pointee(snapshot));
     let id = WorkerId(0);
     let deadlines = Deadlines::new(Instant::now());
+    let revocations = Arc::new(ArcSwap::from_pointee(RevocationSet::empty()));
     Rc::new(WorkerContext {
         id,
-        snapshot: std::cell::RefCell::new(Cache::new(Arc::clone(&publisher))),
+        revocations: RefCell::new(Cache::new(Arc::clone(&revocations))),
+        snapshot: RefCell::new(Cache::new(Arc::clone(&publisher))),
         shared: Arc::new(SharedState {
+            revocations,
             snapshot: publisher,
             clock: Clock::System,
             draining: AtomicBool::new(false),
@@ -163,7 +168,7 @@ pub(super) fn worker(
         access_log,
         metrics: metrics.worker(id),
         no_route: metrics.route(""),
-        local: WorkerLocal::new(),
+        local: WorkerLocal::new(1 << 20),
     })
 }
 

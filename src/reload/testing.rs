@@ -16,7 +16,7 @@ use crate::jwt::{
 use crate::metrics::Metrics;
 use crate::routing::RouteTable;
 use crate::secret::Secret;
-use crate::snapshot::{Fixtures, Snapshot};
+use crate::snapshot::{Fixtures, Snapshot, SnapshotId};
 
 /// A configuration with every default, and no routes, issuers and upstreams.
 pub(crate) fn config() -> Config {
@@ -102,7 +102,7 @@ pub(crate) fn issuer_with_keys(name: &str, kids: &[&str]) -> Arc<jwt::Issuer> {
     policy.algorithms = algorithms;
     Arc::new(jwt::Issuer {
         name: name.into(),
-        policy,
+        policy: Arc::new(policy),
         keys,
     })
 }
@@ -110,6 +110,7 @@ pub(crate) fn issuer_with_keys(name: &str, kids: &[&str]) -> Arc<jwt::Issuer> {
 /// A snapshot without routes, issuers and certificates.
 pub(crate) fn snapshot(generation: u64, config: Config) -> Snapshot {
     Snapshot {
+        id: SnapshotId::fresh(),
         generation,
         routes: Arc::new(RouteTable::default()),
         issuers: vec![],

@@ -31,6 +31,12 @@ pub enum AccessError<'r> {
 }
 
 impl Access {
+    /// Whether tokens of that issuer are admitted.
+    #[must_use]
+    pub fn admits(&self, issuer: usize) -> bool {
+        self.issuers.get(issuer).is_some_and(|admitted| *admitted)
+    }
+
     /// Whether `claims` satisfy scopes and rules.
     ///
     /// # Errors
@@ -50,7 +56,7 @@ impl Access {
         Ok(())
     }
 
-    fn permits_claims(&self, claims: &Object) -> Result<(), AccessError<'_>> {
+    fn permits_claims(&self, claims: Object<'_>) -> Result<(), AccessError<'_>> {
         match self.claims.iter().find(|rule| !holds(rule, claims)) {
             Some(rule) => Err(AccessError::ClaimMismatch(rule)),
             None => Ok(()),
@@ -59,36 +65,39 @@ impl Access {
 }
 
 /// An absent claim fulfils no rule. A string is not an array of one, and no text to search in.
-fn holds(rule: &Rule, claims: &Object) -> bool {
+fn holds(rule: &Rule, claims: Object<'_>) -> bool {
     let Some(claim) = rule.claim.find(claims) else {
         return false;
     };
     match &rule.test {
-        Test::Equals(wanted) => equal(claim, wanted),
+        Test::Equals(wanted) => equal(&claim, wanted),
         Test::Contains(wanted) => claim
             .as_array()
-            .is_some_and(|elements| elements.iter().any(|element| equal(element, wanted))),
+            .is_some_and(|elements| elements.iter().any(|element| equal(&element, wanted))),
     }
 }
 
 /// JSON equality: numbers by value, objects without order.
-fn equal(claim: &Value, wanted: &serde_json::Value) -> bool {
+fn equal(claim: &Value<'_>, wanted: &serde_json::Value) -> bool {
     use serde_json::Value as Wanted;
     match (claim, wanted) {
         (Value::Null, Wanted::Null) => true,
         (Value::Bool(own), Wanted::Bool(wanted)) => own == wanted,
         (Value::Number(own), Wanted::Number(wanted)) => same_number(own, wanted),
-        (Value::String(own), Wanted::String(wanted)) => **own == **wanted,
+        (Value::String(own), Wanted::String(wanted)) => own == wanted,
         (Value::Array(own), Wanted::Array(wanted)) => {
             own.len() == wanted.len()
-                && own.iter().zip(wanted).all(|(own, other)| equal(own, other))
+                && own
+                    .iter()
+                    .zip(wanted)
+                    .all(|(own, other)| equal(&own, other))
         }
         (Value::Object(own), Wanted::Object(wanted)) => {
             // Names are unique on both sides.
             own.iter().count() == wanted.len()
                 && own
                     .iter()
-                    .all(|(name, value)| wanted.get(name).is_some_and(|other| equal(value, other)))
+                    .all(|(name, value)| wanted.get(name).is_some_and(|other| equal(&value, other)))
         }
         (
             Value::Null

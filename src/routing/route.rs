@@ -24,8 +24,8 @@ pub struct Route {
     pub upstream: usize,
     /// Who may pass.
     pub access: Access,
-    /// The claim headers.
-    pub claim_headers: ClaimHeaders,
+    /// The claim headers. Routes with equal ones share them.
+    pub claim_headers: Arc<ClaimHeaders>,
     /// Whether `Authorization` goes upstream.
     pub forward_token: bool,
     /// Whether a WebSocket or event stream may go on when the token that admitted it has ended.

@@ -16,6 +16,7 @@ use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::mpsc::Receiver;
 use tokio::time::MissedTickBehavior;
 
+use crate::config::Config;
 use crate::metrics::{Metrics, WorkerId};
 use crate::net::Deadlines;
 use crate::proxy::{AccessLog, SharedState, WorkerContext, WorkerLocal};
@@ -208,16 +209,18 @@ fn prepare(seed: Seed) -> (Rc<Handler>, Doors) {
     let balance = Balance::new(members, id.0, pulse);
     let deadlines = Deadlines::new(Instant::now());
     let total: Arc<dyn Total> = Arc::<SharedState>::clone(&shared);
+    let token_cache = token_cache_share(&shared.snapshot.load().config);
     let context = WorkerContext {
         id,
         snapshot: RefCell::new(Cache::new(Arc::clone(&shared.snapshot))),
+        revocations: RefCell::new(Cache::new(Arc::clone(&shared.revocations))),
         shared,
         pools: Pools::new(id, deadlines.clone()),
         deadlines: deadlines.clone(),
         access_log,
         metrics: metrics.worker(id),
         no_route: metrics.route(""),
-        local: WorkerLocal::new(),
+        local: WorkerLocal::new(token_cache),
     };
     let handler = Handler {
         context: Rc::new(context),
@@ -286,9 +289,24 @@ async fn tick(handler: &Handler, pulse: &Pulse) -> Infallible {
 fn keep_house(handler: &Handler) {
     let context = &handler.context;
     let snapshot = context.current_snapshot();
+    let share = token_cache_share(&snapshot.config);
+    context.local.resize_token_cache(share);
+    let counts = context.with_memory(|memory, _| {
+        memory.settle(&snapshot);
+        memory.take_counts()
+    });
+    let metrics = &context.metrics;
+    metrics.token_cache_asked(counts.hits, counts.misses);
+    metrics.token_cache_holds(counts.bytes, counts.entries);
     let known = |id| snapshot.upstreams.iter().any(|upstream| upstream.id == id);
     context.pools.sweep(&known);
     handler.tell_number();
+}
+
+/// Bytes of each worker's token cache.
+fn token_cache_share(config: &Config) -> u64 {
+    let share = config.server.token_cache / config.server.workers;
+    u64::try_from(share).unwrap_or(u64::MAX)
 }
 
 impl Total for SharedState {

@@ -7,9 +7,12 @@ use std::path::Path;
 use http::{HeaderMap, Request};
 use portcullis::clock::{Clock, UnixTime};
 use portcullis::config::{self, Environment};
-use portcullis::gate::{Admission, Head, Peer, Reason, Rejection, Unobserved, decide};
+use portcullis::gate::{
+    Admission, Head, Peer, Reason, Rejection, Unobserved, WorkerMemory, decide,
+};
 use portcullis::jwt::{Algorithm, SigningKey};
 use portcullis::metrics::Metrics;
+use portcullis::revocation::RevocationSet;
 use portcullis::snapshot::{Fixtures, Snapshot};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -110,7 +113,24 @@ impl Fixture {
 
     /// Decides on a head at [`NOW`].
     pub(crate) fn decide(&self, head: &mut Head) -> Result<Admission, Rejection> {
-        decide(&self.snapshot, head, NOW, &mut Unobserved)
+        self.decide_with(&mut WorkerMemory::new(0), head)
+    }
+
+    /// The same, of a worker that remembers.
+    pub(crate) fn decide_with(
+        &self,
+        memory: &mut WorkerMemory,
+        head: &mut Head,
+    ) -> Result<Admission, Rejection> {
+        let revocations = RevocationSet::empty();
+        decide(
+            &self.snapshot,
+            &revocations,
+            memory,
+            head,
+            NOW,
+            &mut Unobserved,
+        )
     }
 
     /// The fields that the upstream would get, or the refusal.

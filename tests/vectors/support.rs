@@ -10,7 +10,7 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use portcullis::clock::UnixTime;
 use portcullis::jwt::{
     Algorithm, AlgorithmSet, AudienceMatch, CompactJws, Issuer, IssuerPolicy, JoseHeader, KeySet,
-    TokenError, VerifyingKey, parse_jwk_set,
+    PreparedKeys, TokenError, VerifyingKey, parse_jwk_set,
 };
 use portcullis::secret::Secret;
 use serde_json::Value;
@@ -38,7 +38,7 @@ pub(crate) fn issuer(keys: Vec<VerifyingKey>, algorithms: AlgorithmSet) -> Arc<I
     let (keys, _) = KeySet::new(keys, algorithms);
     Arc::new(Issuer {
         name: "vectors".into(),
-        policy: IssuerPolicy {
+        policy: Arc::new(IssuerPolicy {
             issuer: ISSUER.into(),
             audiences: vec![AUDIENCE.into()],
             audience_match: AudienceMatch::Any,
@@ -49,7 +49,7 @@ pub(crate) fn issuer(keys: Vec<VerifyingKey>, algorithms: AlgorithmSet) -> Arc<I
             token_types: vec!["at+jwt".into(), "jwt".into()],
             max_lifetime: None,
             accept_cnf: false,
-        },
+        }),
         keys,
     })
 }
@@ -98,6 +98,12 @@ pub(crate) fn verify_jws(token: &[u8], keys: &KeySet) -> Result<(), TokenError> 
     let key = keys
         .find(header.kid.as_deref(), header.algorithm)
         .map_err(|_| TokenError::UnknownKey)?;
-    key.check(header.algorithm, jws.signing_input, jws.signature)?;
+    let mut prepared = PreparedKeys::default();
+    key.check(
+        header.algorithm,
+        jws.signing_input,
+        jws.signature,
+        &mut prepared,
+    )?;
     jws.payload_bytes().map(|_| ())
 }

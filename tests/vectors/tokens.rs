@@ -112,7 +112,7 @@ fn keys_of_another_issuer_never_check_a_token_of_this_one() {
     let ours = public_issuer(include_str!("data/jwks.json"));
     let mut other =
         Arc::into_inner(public_issuer(include_str!("data/jwks_other_issuer.json"))).unwrap();
-    other.policy.issuer = "https://other.test".into();
+    Arc::make_mut(&mut other.policy).issuer = "https://other.test".into();
     let both = [ours, Arc::new(other)];
     assert_eq!(
         verify(&token, &both, |_| true, NOW).err(),

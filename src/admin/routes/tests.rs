@@ -8,6 +8,7 @@ use crate::clock::Clock;
 use crate::config::{AdminAccess, Config};
 use crate::jwt::{KeyError, SkippedKey};
 use crate::reload::testing::{config, handle, issuer_with_keys, snapshot};
+use crate::revocation::RevocationSet;
 use crate::secret::Secret;
 use crate::snapshot::Snapshot;
 
@@ -36,6 +37,7 @@ fn state_of(snapshot: Snapshot, silence: u64) -> AdminState {
     AdminState {
         reload: handle(Arc::clone(&publisher)),
         shared: Arc::new(SharedState {
+            revocations: Arc::new(ArcSwap::from_pointee(RevocationSet::empty())),
             snapshot: publisher,
             clock: Clock::manual(started.plus(Duration::from_secs(90))).0,
             draining: AtomicBool::new(false),

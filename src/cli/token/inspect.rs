@@ -112,7 +112,7 @@ fn verdict(config: &Config, token: &str, now: UnixTime) -> Result<Verdict, Failu
         }
         issuers.push(Arc::new(jwt::Issuer {
             name: Arc::clone(&issuer.name),
-            policy: issuer.policy.clone(),
+            policy: Arc::new(issuer.policy.clone()),
             keys: loaded.keys,
         }));
     }
@@ -123,7 +123,9 @@ fn verdict(config: &Config, token: &str, now: UnixTime) -> Result<Verdict, Failu
     Ok(
         match jwt::verify(token.as_bytes(), &issuers, |_| true, now) {
             Ok(verified) => Verdict::Accepted {
-                issuer: verified.issuer().name.to_string(),
+                issuer: verified
+                    .issuer_among(&issuers)
+                    .map_or_else(String::new, |index| issuers[index].name.to_string()),
             },
             Err(error) => Verdict::Refused(error),
         },

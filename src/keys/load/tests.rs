@@ -93,7 +93,7 @@ fn admits(issuer: &Issuer, loaded: LoadedKeys, key: &SigningKey) -> bool {
     let token = key.sign("JWT", &claims).unwrap();
     let issuers = [Arc::new(jwt::Issuer {
         name: Arc::clone(&issuer.name),
-        policy: issuer.policy.clone(),
+        policy: Arc::new(issuer.policy.clone()),
         keys: loaded.keys,
     })];
     let now = UnixTime::from_seconds(NOW);

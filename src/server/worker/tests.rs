@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::config::{self, Environment};
 use crate::gate::Reason;
 use crate::proxy::{AccessLogSink, access_log};
+use crate::revocation::RevocationSet;
 use crate::server::DrainHandle;
 use crate::snapshot::{Fixtures, Snapshot};
 
@@ -68,6 +69,7 @@ fn start_with(workers: usize, server: &str, access_log: AccessLog) -> Running {
     };
     let snapshot = snapshot(server, &directory, &fixtures);
     let shared = Arc::new(SharedState {
+        revocations: Arc::new(ArcSwap::from_pointee(RevocationSet::empty())),
         snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
         clock: Clock::System,
         draining: AtomicBool::new(false),

@@ -182,7 +182,7 @@ fn verdicts(minter: &Minter<'_>, token: &str) -> [Option<TokenError>; 2] {
     let (keys, _) = KeySet::new(vec![key], issuer.policy.algorithms);
     let issuer = Arc::new(jwt::Issuer {
         name: Arc::clone(&issuer.name),
-        policy: issuer.policy.clone(),
+        policy: Arc::new(issuer.policy.clone()),
         keys,
     });
     [Duration::ZERO, Duration::from_hours(24 * 365)].map(|later| {

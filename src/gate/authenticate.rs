@@ -1,0 +1,159 @@
+//! Credentials → token → revocation: from the cache, or verified stage by stage.
+
+use std::net::IpAddr;
+use std::rc::Rc;
+
+use http::HeaderMap;
+
+use crate::clock::UnixTime;
+use crate::config::Authentication;
+use crate::headers::{self, ClaimFields, CredentialsError};
+use crate::jwt::{CompactJws, TokenError, UnverifiedToken, VerifiedToken};
+use crate::revocation::{RevocationSet, TokenFacts};
+use crate::routing::Route;
+use crate::snapshot::Snapshot;
+use crate::token_cache::CachedToken;
+
+use super::memory::FoundClean;
+use super::{Rejection, WorkerMemory};
+
+/// What a token is judged by.
+#[derive(Clone, Copy)]
+pub(super) struct Judge<'d> {
+    pub(super) snapshot: &'d Snapshot,
+    pub(super) revocations: &'d RevocationSet,
+    pub(super) route: &'d Route,
+    /// Who asks, as far as trusted proxies tell.
+    pub(super) client: IpAddr,
+    pub(super) now: UnixTime,
+}
+
+/// A token that is good for this request, as far as its issuer goes.
+pub(super) struct Accepted {
+    held: Rc<CachedToken<FoundClean>>,
+    /// Its issuer, by index.
+    pub(super) issuer: usize,
+}
+
+impl Accepted {
+    pub(super) fn token(&self) -> &VerifiedToken {
+        self.held.token()
+    }
+
+    /// Its claims as field lines for the route. `token` is what stands in `Authorization`.
+    pub(super) fn fields(
+        &self,
+        memory: &mut WorkerMemory,
+        token: &[u8],
+        route: &Route,
+    ) -> Rc<ClaimFields> {
+        memory
+            .tokens
+            .fields(token, &self.held, &route.claim_headers)
+    }
+}
+
+/// The token of a request. `Ok(None)` is an anonymous request that the route admits.
+pub(super) fn presented<'h>(
+    snapshot: &Snapshot,
+    route: &Route,
+    headers: &'h HeaderMap,
+) -> Result<Option<&'h [u8]>, Rejection> {
+    let may_be_absent = match route.access.auth {
+        Authentication::None => return Ok(None),
+        Authentication::Optional => true,
+        Authentication::Required => false,
+    };
+    let token = match headers::bearer_token(headers) {
+        Err(CredentialsError::Absent) if may_be_absent => return Ok(None),
+        Err(error) => return Err(error.into()),
+        Ok(token) => token,
+    };
+    let limit = snapshot.limits.token_bytes;
+    if token.len() > limit {
+        return Err(TokenError::TooLong { limit }.into());
+    }
+    Ok(Some(token))
+}
+
+impl Judge<'_> {
+    /// Whether a token is good: as if it came for the first time, whatever `memory` holds.
+    pub(super) fn authenticate(
+        self,
+        token: &[u8],
+        memory: &mut WorkerMemory,
+    ) -> Result<Accepted, Rejection> {
+        let accepted = self.known_or_verified(token, memory)?;
+        self.check_revocation(&accepted.held)?;
+        Ok(accepted)
+    }
+
+    fn known_or_verified(
+        self,
+        token: &[u8],
+        memory: &mut WorkerMemory,
+    ) -> Result<Accepted, Rejection> {
+        if let Some(held) = memory.tokens.get(token) {
+            let snapshot = self.snapshot;
+            if let Some(issuer) = held.issuer_in(snapshot.id.number(), &snapshot.issuers) {
+                memory.counts.hits += 1;
+                self.check_again(held.token(), issuer)?;
+                return Ok(Accepted { held, issuer });
+            }
+            // Its policy or its key is no longer in force: whether another is, shows below.
+            memory.tokens.remove(token);
+        }
+        memory.counts.misses += 1;
+        self.verify(token, memory)
+    }
+
+    /// What may have changed since a token was verified, in the order in which it is looked at then.
+    fn check_again(self, token: &VerifiedToken, issuer: usize) -> Result<(), TokenError> {
+        if !self.route.access.admits(issuer) {
+            return Err(TokenError::WrongIssuer);
+        }
+        token.check_times(self.now)
+    }
+
+    /// Against the revocations that were added since the token was last found clean. A revoked one stays known as what it
+    /// is, a token with a good signature: a flood of it costs no crypto, and it is good again when the revocation goes.
+    fn check_revocation(self, held: &CachedToken<FoundClean>) -> Result<(), Rejection> {
+        let token = held.token();
+        let facts = TokenFacts {
+            issuer: token.iss(),
+            kid: token.kid(),
+            claims: token.claims(),
+        };
+        let clean = self.revocations.check(&facts, held.note())?;
+        held.set_note(Some(clean));
+        Ok(())
+    }
+
+    /// All checks, the cheapest first; only what is well-formed, in time and of a known key reaches the signature.
+    fn verify(self, token: &[u8], memory: &mut WorkerMemory) -> Result<Accepted, Rejection> {
+        let jws = CompactJws::parse(token)?;
+        let header = memory.headers.get(jws.header)?;
+        let admitted = |issuer| self.route.access.admits(issuer);
+        let issuers = &self.snapshot.issuers;
+        let unverified = UnverifiedToken::read(jws, &header, issuers, admitted, self.now)?;
+        memory.budget.permits(self.client, self.now)?;
+        let signed = match unverified.check_signature(&mut memory.keys) {
+            Err(TokenError::BadSignature) => {
+                memory.budget.charge(self.client, self.now);
+                return Err(TokenError::BadSignature.into());
+            }
+            result => result?,
+        };
+        let issuer = signed.issuer();
+        memory.headers.keep(jws.header, &header);
+        let verified = signed.check_claims(self.now)?;
+        let held = Rc::new(CachedToken::new(
+            verified,
+            self.snapshot.id.number(),
+            issuer,
+            &self.route.claim_headers,
+        ));
+        memory.tokens.insert(token, &held);
+        Ok(Accepted { held, issuer })
+    }
+}
