@@ -125,7 +125,7 @@ impl SignatureBudget {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 enum Client {
     V4([u8; 4]),
-    V6(u64),
+    V6([u16; 4]),
 }
 
 impl Client {
@@ -137,9 +137,10 @@ impl Client {
     }
 }
 
-fn network(address: Ipv6Addr) -> u64 {
-    let [a, b, c, d, e, f, g, h, ..] = address.octets();
-    u64::from_be_bytes([a, b, c, d, e, f, g, h])
+/// The first 64 bits.
+fn network(address: Ipv6Addr) -> [u16; 4] {
+    let [a, b, c, d, ..] = address.segments();
+    [a, b, c, d]
 }
 
 #[derive(Clone, Copy, Debug)]
