@@ -4,6 +4,7 @@
 mod balance;
 mod claim_headers;
 mod draining;
+mod forgeries;
 mod forwarding;
 mod harness;
 mod http2;
