@@ -139,11 +139,13 @@ impl Judge<'_> {
         memory.budget.permits(self.client, self.now)?;
         let signed = match unverified.check_signature(&mut memory.keys) {
             Err(TokenError::BadSignature) => {
+                memory.counts.bad_signatures += 1;
                 memory.budget.charge(self.client, self.now);
                 return Err(TokenError::BadSignature.into());
             }
             result => result?,
         };
+        memory.counts.good_signatures += 1;
         let issuer = signed.issuer();
         memory.headers.keep(jws.header, &header);
         let verified = signed.check_claims(self.now)?;

@@ -26,7 +26,7 @@ pub struct WorkerMemory {
     snapshot: Option<SnapshotId>,
 }
 
-/// What the token cache did and holds.
+/// What the token cache did and holds, and which signatures had to be checked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct CacheCounts {
     /// Tokens that were found.
@@ -37,6 +37,10 @@ pub struct CacheCounts {
     pub bytes: u64,
     /// Tokens that are held.
     pub entries: u64,
+    /// Signatures that were checked and good.
+    pub good_signatures: u64,
+    /// Signatures that were checked and wrong.
+    pub bad_signatures: u64,
 }
 
 impl WorkerMemory {

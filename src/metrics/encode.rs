@@ -69,6 +69,15 @@ impl Metrics {
         Ok(())
     }
 
+    fn encode_signatures(&self, out: &mut DescriptorEncoder) -> fmt::Result {
+        let mut family = start(out, &families::SIGNATURE_CHECKS)?;
+        for (index, result) in ["success", "failure"].into_iter().enumerate() {
+            let sum = self.workers.iter().map(|worker| worker.signatures()[index]);
+            counter(&mut family, &[("result", result)], sum.sum())?;
+        }
+        Ok(())
+    }
+
     fn encode_token_cache(&self, out: &mut DescriptorEncoder) -> fmt::Result {
         let mut sums = [0; 4];
         for worker in &self.workers {
@@ -172,6 +181,7 @@ impl Collector for Metrics {
         for (issuer, handle) in self.issuers.all() {
             counter_if_any(&mut family, &[("issuer", &*issuer)], handle.accepted_sum())?;
         }
+        self.encode_signatures(&mut out)?;
         self.encode_token_cache(&mut out)?;
         self.encode_upstreams(&mut out)?;
         self.encode_workers(&mut out)?;

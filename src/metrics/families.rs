@@ -85,6 +85,8 @@ families! {
         "Requests that were refused, by reason";
     TOKENS_ACCEPTED: Counter "portcullis_tokens_accepted_total" ["issuer"]
         "Tokens that were verified";
+    SIGNATURE_CHECKS: Counter "portcullis_signature_checks_total" ["result"]
+        "Signatures of tokens that were checked";
     TOKEN_CACHE_REQUESTS: Counter "portcullis_token_cache_requests_total" ["result"]
         "Tokens that were looked for among those verified before";
     TOKEN_CACHE_BYTES: Gauge "portcullis_token_cache_bytes" []

@@ -174,6 +174,8 @@ pub struct WorkerMetrics {
     handed_over: AtomicU64,
     errors: [AtomicU64; ConnectionError::ALL.len()],
     tokens: TokenCacheMetrics,
+    good_signatures: AtomicU64,
+    bad_signatures: AtomicU64,
 }
 
 /// What one worker's token cache did and holds.
@@ -215,6 +217,13 @@ impl WorkerMetrics {
         Writer::Only.add(&self.tokens.misses, misses);
     }
 
+    /// So many signatures were checked since the last call, and good, and so many wrong:
+    /// `portcullis_signature_checks_total{result}`.
+    pub fn signatures_checked(&self, good: u64, bad: u64) {
+        Writer::Only.add(&self.good_signatures, good);
+        Writer::Only.add(&self.bad_signatures, bad);
+    }
+
     /// What the token cache holds now: `portcullis_token_cache_bytes`, `portcullis_token_cache_entries`.
     pub fn token_cache_holds(&self, bytes: u64, entries: u64) {
         self.tokens.bytes.store(bytes, Ordering::Relaxed);
@@ -230,6 +239,11 @@ impl WorkerMetrics {
             entries,
         } = &self.tokens;
         [hits, misses, bytes, entries].map(|count| count.load(Ordering::Relaxed))
+    }
+
+    /// Signatures that were checked: good ones and wrong ones.
+    pub(super) fn signatures(&self) -> [u64; 2] {
+        [&self.good_signatures, &self.bad_signatures].map(|count| count.load(Ordering::Relaxed))
     }
 
     pub(super) fn open(&self) -> u64 {

@@ -298,6 +298,7 @@ fn keep_house(handler: &Handler) {
     let metrics = &context.metrics;
     metrics.token_cache_asked(counts.hits, counts.misses);
     metrics.token_cache_holds(counts.bytes, counts.entries);
+    metrics.signatures_checked(counts.good_signatures, counts.bad_signatures);
     let known = |id| snapshot.upstreams.iter().any(|upstream| upstream.id == id);
     context.pools.sweep(&known);
     handler.tell_number();

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 
+use super::harness::process::wait_until;
 use super::harness::tokens::{NOW, claims_with, keys};
 use super::harness::{
     Connection, GatewayBuilder, Reply, Request, TestGateway, Upstream, alice, mint,
@@ -100,6 +101,16 @@ fn a_flood_from_one_address_is_refused_and_the_others_are_served() {
     assert_eq!(forger.request(&asking(&expired)).reason(), "expired");
     let missing = forger.request(&Request::get("/x"));
     assert_eq!(missing.reason(), "missing_token");
+
+    // The counter knows of no check that was not made: Alice, the ten, the burst.
+    let checks = |result: &str| {
+        let labels = format!("result=\"{result}\"");
+        gateway.metric("portcullis_signature_checks_total", &labels)
+    };
+    wait_until("the checks are counted", || {
+        checks("success") > 10.5 && checks("failure") > 19.5
+    });
+    assert!(checks("success") < 11.5 && checks("failure") < 20.5);
 
     gateway.advance(1);
     assert_eq!(looked_at(&mut forger, 10, |_, request| request), 4);
