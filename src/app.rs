@@ -102,6 +102,7 @@ impl Gateway {
         });
         control.block_on(resolve_upstreams(&snapshot));
         control.spawn(keep_resolving(Arc::clone(&snapshot)));
+        control.spawn(give_memory_back());
         let reload = {
             let _entered = control.enter();
             reload::start(source, snapshot, fixtures)
@@ -225,6 +226,9 @@ const CONTROL_THREADS: usize = 2;
 /// How often names are looked at; each is resolved again when it is a few seconds old.
 const RESOLVE_TICK: Duration = Duration::from_secs(1);
 
+/// How often free memory is returned: what was freed within a second stays for the next connections anyway.
+const GIVE_BACK_TICK: Duration = Duration::from_secs(2);
+
 /// Longest that a start waits for names: a worker resolves for itself what is missing then.
 const FIRST_RESOLVE: Duration = Duration::from_secs(1);
 
@@ -318,6 +322,19 @@ async fn keep_resolving(snapshot: Publisher) {
         tokio::time::sleep(RESOLVE_TICK).await;
         for upstream in snapshot.load_full().upstreams.clone() {
             tokio::spawn(async move { upstream::refresh_addresses(&upstream).await });
+        }
+    }
+}
+
+/// Lets the allocator return the memory that connections at rest have freed. mimalloc does so when a thread has allocated
+/// a lot, and when one ends; a gateway whose clients are silent does neither by itself.
+async fn give_memory_back() {
+    loop {
+        tokio::time::sleep(GIVE_BACK_TICK).await;
+        // A thread that never allocates is none to the allocator.
+        let allocate = || drop(std::hint::black_box(Vec::<u8>::with_capacity(64)));
+        if let Err(error) = std::thread::Builder::new().spawn(allocate) {
+            tracing::debug!(%error, "no thread to give memory back");
         }
     }
 }

@@ -65,6 +65,10 @@ where
 }
 
 /// What a resting connection is served with.
+#[expect(
+    clippy::boxed_local,
+    reason = "taken out of its box by the caller it would have room in the caller's future"
+)]
 fn take_back<S, B>(connection: Box<Http1<S>>) -> Option<(ClientIo, S)>
 where
     S: HttpService<Incoming, ResBody = B> + Unpin,
