@@ -81,11 +81,13 @@ impl Digest {
 
     /// The digest of these parts.
     pub(super) fn join(shard: u8, head: u64, tail: [u8; 7]) -> Self {
-        let [.., last] = head.to_be_bytes();
-        let [a, b, c, d, e, f, g] = tail;
+        // The last byte of the head, and the tail.
+        let mut low = [0; 8];
+        low[0] = head.to_be_bytes()[7];
+        low[1..].copy_from_slice(&tail);
         Self {
             high: (u64::from(shard) << 56) | (head >> 8),
-            low: u64::from_be_bytes([last, a, b, c, d, e, f, g]),
+            low: u64::from_be_bytes(low),
         }
     }
 }

@@ -28,19 +28,20 @@ impl Dates {
         }
     }
 
-    /// Of eight bytes.
-    pub(super) fn from_bytes([a, b, c, d, e, f, g, h]: [u8; 8]) -> Self {
+    /// From where they are kept.
+    pub(super) fn unpack(packed: PackedDates) -> Self {
         Self {
-            before: u32::from_le_bytes([a, b, c, d]),
-            until: u32::from_le_bytes([e, f, g, h]),
+            before: u32::from_le_bytes(packed.before),
+            until: u32::from_le_bytes(packed.until),
         }
     }
 
-    /// As eight bytes.
-    pub(super) fn to_bytes(self) -> [u8; 8] {
-        let [a, b, c, d] = self.before.to_le_bytes();
-        let [e, f, g, h] = self.until.to_le_bytes();
-        [a, b, c, d, e, f, g, h]
+    /// To be kept.
+    pub(super) fn pack(self) -> PackedDates {
+        PackedDates {
+            before: self.before.to_le_bytes(),
+            until: self.until.to_le_bytes(),
+        }
     }
 
     /// Whether a token of that `iat` is refused.
@@ -67,6 +68,13 @@ impl Dates {
     pub(super) fn is_over(self, now: u32) -> bool {
         self.until <= now
     }
+}
+
+/// [`Dates`] without alignment.
+#[derive(Clone, Copy)]
+pub(super) struct PackedDates {
+    before: [u8; 4],
+    until: [u8; 4],
 }
 
 /// A date that never comes.

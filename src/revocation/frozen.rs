@@ -1,7 +1,7 @@
 //! The table of one shard: sorted, never changed, 23 bytes an entry and an index.
 
 use super::digest::Digest;
-use super::entry::{Dates, Entry};
+use super::entry::{Dates, Entry, PackedDates};
 
 /// Sorted entries of one shard.
 ///
@@ -15,12 +15,17 @@ pub(super) struct Frozen {
     shift: u32,
     /// [`Digest::head`]
     heads: Box<[u64]>,
-    /// [`Digest::tail`], then [`Dates::to_bytes`].
-    rests: Box<[[u8; REST]]>,
+    /// The rest of each entry, which only a match of the head reads.
+    rests: Box<[Rest]>,
 }
 
-/// Bytes of an entry that only a match of the head reads.
-const REST: usize = 15;
+/// 15 bytes, without alignment.
+#[derive(Clone, Copy)]
+struct Rest {
+    /// [`Digest::tail`]
+    tail: [u8; 7],
+    dates: PackedDates,
+}
 
 /// Entries of a bucket, on the average, at most.
 const BUCKET: usize = 16;
@@ -50,8 +55,8 @@ impl Frozen {
             .zip(&self.heads[bucket])
             .filter(move |(_, other)| **other == head);
         same_head.filter_map(move |(at, _)| {
-            let (digest_rest, dates) = split(&self.rests[at]);
-            (digest_rest == tail).then_some(dates)
+            let rest = self.rests[at];
+            (rest.tail == tail).then(|| Dates::unpack(rest.dates))
         })
     }
 
@@ -64,8 +69,8 @@ impl Frozen {
     /// All entries, in order.
     pub(super) fn entries(&self, shard: u8) -> impl Iterator<Item = Entry> {
         self.heads.iter().zip(&self.rests).map(move |(head, rest)| {
-            let (tail, dates) = split(rest);
-            let digest = Digest::join(shard, *head, tail);
+            let digest = Digest::join(shard, *head, rest.tail);
+            let dates = Dates::unpack(rest.dates);
             Entry { digest, dates }
         })
     }
@@ -74,7 +79,7 @@ impl Frozen {
 /// Takes sorted entries and leaves out those that another one covers.
 pub(super) struct FrozenBuilder {
     heads: Vec<u64>,
-    rests: Vec<[u8; REST]>,
+    rests: Vec<Rest>,
     /// Of the entries that came last, which have the same digest.
     digest: Option<Digest>,
     same: Vec<Dates>,
@@ -106,12 +111,11 @@ impl FrozenBuilder {
     fn end_digest(&mut self) {
         let Some(digest) = self.digest else { return };
         for dates in self.same.drain(..) {
-            let mut rest = [0; REST];
-            let (tail_part, dates_part) = rest.split_at_mut(TAIL);
-            tail_part.copy_from_slice(&digest.tail());
-            dates_part.copy_from_slice(&dates.to_bytes());
             self.heads.push(digest.head());
-            self.rests.push(rest);
+            self.rests.push(Rest {
+                tail: digest.tail(),
+                dates: dates.pack(),
+            });
         }
     }
 
@@ -146,12 +150,4 @@ fn bucket_number(head: u64, shift: u32) -> usize {
     )]
     let number = (head >> shift) as usize;
     number
-}
-
-/// Bytes of [`Digest::tail`].
-const TAIL: usize = 7;
-
-fn split(rest: &[u8; REST]) -> ([u8; TAIL], Dates) {
-    let [a, b, c, d, e, f, g, dates @ ..] = *rest;
-    ([a, b, c, d, e, f, g], Dates::from_bytes(dates))
 }

@@ -40,8 +40,16 @@ const TARGETS: [RevocationTarget<'static>; 8] = [
     RevocationTarget::All,
 ];
 
-/// (issuer, kid, payload, `iat`, which targets match)
-const TOKENS: [(usize, Option<&str>, &str, i64, &[usize]); 5] = [
+/// Issuer, `kid`, payload, `iat`, and which targets match.
+type Token = (
+    usize,
+    Option<&'static str>,
+    &'static str,
+    i64,
+    &'static [usize],
+);
+
+const TOKENS: [Token; 5] = [
     (0, None, r#"{"jti":"1","iat":10}"#, 10, &[0, 7]),
     (
         0,
@@ -143,7 +151,9 @@ proptest! {
                 }
                 Step::Load(more) => {
                     let mut load = writer.load();
-                    more.iter().for_each(|row| load.add(&row.revocation()));
+                    for row in &more {
+                        load.add(&row.revocation());
+                    }
                     load.finish();
                     rows.extend(more);
                 }

@@ -61,7 +61,7 @@ fn only_an_addition_that_refuses_more_makes_a_version() {
     assert!(changed(&writer), "it is back");
     writer.load().finish();
     assert!(!changed(&writer), "nothing was loaded");
-    let _unfinished = writer.load().add(&for_ever(RevocationTarget::Jti("b")));
+    writer.load().add(&for_ever(RevocationTarget::Jti("b")));
     assert!(!changed(&writer), "a load that did not end");
 }
 
