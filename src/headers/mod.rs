@@ -9,6 +9,7 @@ mod cookies;
 mod forwarded;
 mod host;
 mod identity;
+mod length;
 mod names;
 mod path;
 mod size;
@@ -25,6 +26,7 @@ pub use forwarded::{Client, TrustedProxies, append_via, client_of, request_id_of
 pub use identity::{
     ArrayStyle, ClaimFields, ClaimHeader, ClaimHeaders, HeaderSetId, StripSet, is_reserved_name,
 };
+pub use length::{ContentLengthError, content_length};
 pub use path::{laxest_reading, without_prefix};
 pub use size::head_bytes;
 pub use target::{PathAllow, Target, TargetError};

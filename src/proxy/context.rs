@@ -17,8 +17,8 @@ use crate::revocation::RevocationSet;
 use crate::snapshot::Snapshot;
 use crate::upstream::Pools;
 
+use super::AccessLog;
 use super::request_id::RequestIds;
-use super::{AccessLog, RequestBody};
 
 /// Where the snapshot in force stands: `reload` alone stores into it.
 pub type Publisher = Arc<ArcSwap<Snapshot>>;
@@ -48,7 +48,7 @@ pub struct WorkerContext {
     /// Its reader of the revocations.
     pub revocations: RefCell<Cache<Arc<ArcSwap<RevocationSet>>, Arc<RevocationSet>>>,
     /// Its upstream connections.
-    pub pools: Rc<Pools<RequestBody>>,
+    pub pools: Rc<Pools>,
     /// Its coarse clock.
     pub deadlines: Deadlines,
     /// Its access log.

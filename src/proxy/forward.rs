@@ -18,7 +18,7 @@ use crate::net::Deadline;
 use crate::upstream::{SendError, Sent};
 
 use super::body::{RequestBody, Upload, UploadLimits, UploadState};
-use super::framing::{Framing, check_answer, set_framing};
+use super::framing::{Framing, set_framing};
 use super::record::Record;
 use super::request_id::X_REQUEST_ID;
 use super::response_body::{Payload, Relay};
@@ -79,7 +79,7 @@ pub(super) async fn forward(
         .filter(|_| is_event_stream(&sent.response))
         .map(|expires| until(worker.shared.clock.now(), expires));
     let end = lasts.map(|lasts| worker.deadlines.arm(Some(lasts)));
-    downstream(sent, snapshot, end).map(Answer::Response)
+    Ok(Answer::Response(downstream(sent, snapshot, end)))
 }
 
 /// What of a head is sent, without a body yet.
@@ -217,18 +217,11 @@ fn is_event_stream<B>(answer: &Response<B>) -> bool {
 }
 
 /// The upstream's answer, as the client may see it, until `end` at the latest.
-fn downstream(
-    sent: Sent,
-    snapshot: &RequestSnapshot,
-    end: Option<Deadline>,
-) -> Result<Response<Payload>, Rejection> {
+fn downstream(sent: Sent, snapshot: &RequestSnapshot, end: Option<Deadline>) -> Response<Payload> {
     let (mut head, body) = sent.response.into_parts();
-    // Dropping the body closes the connection: who frames one answer so cannot be believed about the next.
-    check_answer(&mut head.headers)
-        .map_err(|what| Rejection::fault(Reason::UpstreamFailed, what))?;
     clean_answer(&mut head, snapshot);
     let payload = Payload::Upstream(Relay::new(body, end), Rc::clone(&snapshot.strip));
-    Ok(Response::from_parts(head, payload))
+    Response::from_parts(head, payload)
 }
 
 fn clean_answer(head: &mut http::response::Parts, snapshot: &RequestSnapshot) {
@@ -246,10 +239,9 @@ fn switch(
     snapshot: &RequestSnapshot,
     admission: &Admission,
     client: Option<OnUpgrade>,
-    mut sent: Sent,
+    sent: Sent,
 ) -> Result<Answer, Rejection> {
-    let upstream = hyper::upgrade::on(&mut sent.response);
-    let (mut head, empty) = sent.response.into_parts();
+    let (mut head, body) = sent.response.into_parts();
     let answered = head.headers.get(UPGRADE).map(HeaderValue::as_bytes);
     let protocol = match admission.upgrade() {
         Some(Upgrade::WebSocket) => "websocket",
@@ -260,7 +252,8 @@ fn switch(
             ));
         }
     };
-    let (Some(client), Some(answered)) = (client, answered) else {
+    let (Some(client), Some(upstream), Some(answered)) = (client, body.into_upgraded(), answered)
+    else {
         return Err(Rejection::fault(
             Reason::UpstreamFailed,
             "101 without Upgrade",
@@ -281,7 +274,6 @@ fn switch(
     let switched = Box::new(Switched {
         client,
         upstream,
-        answer: empty,
         limits: TunnelLimits {
             idle: snapshot.limits.upgrade_idle_timeout,
             lasts: admission.expires().map(|expires| until(now, expires)),

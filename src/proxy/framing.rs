@@ -1,9 +1,10 @@
-//! Where bodies end, told once and in one way: to the upstream by us, and by the upstream to the client.
+//! Where request bodies end, told to the upstream once and in one way.
 
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue};
 
 use crate::gate::{Reason, Rejection};
+use crate::headers::content_length;
 
 use super::body::Upload;
 
@@ -40,7 +41,7 @@ pub(super) fn set_framing(headers: &mut HeaderMap, framing: Framing) -> Result<(
     match framing {
         Framing::NoBody => {
             if headers.contains_key(CONTENT_LENGTH) {
-                if one_length(headers) != Ok(Some(0)) {
+                if content_length(headers) != Ok(Some(0)) {
                     let what = "Content-Length without a body";
                     return Err(Rejection::fault(Reason::MalformedField, what));
                 }
@@ -56,48 +57,6 @@ pub(super) fn set_framing(headers: &mut HeaderMap, framing: Framing) -> Result<(
         }
     }
     Ok(())
-}
-
-/// Checks what an answer says of its framing, and writes its length in one plain way (RFC 9110 §8.6).
-///
-/// hyper goes by chunks where an answer has a length too, and would leave the length to cut the body short. It reads
-/// through `gzip, chunked` as well, and nobody would know of the `gzip` then (RFC 9112 §6.1).
-///
-/// # Errors
-/// What is wrong: the whole answer is.
-pub(super) fn check_answer(headers: &mut HeaderMap) -> Result<(), &'static str> {
-    let length = one_length(headers)?;
-    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
-    if let Some(coding) = codings.next() {
-        if codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
-            return Err("a transfer coding other than chunked");
-        }
-        if length.is_some() {
-            return Err("Content-Length beside Transfer-Encoding");
-        }
-    }
-    if let Some(length) = length {
-        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
-    }
-    Ok(())
-}
-
-/// The number that all elements of all `Content-Length` lines are.
-fn one_length(headers: &HeaderMap) -> Result<Option<u64>, &'static str> {
-    const WRONG: &str = "Content-Length is not one number";
-    let lines = headers.get_all(CONTENT_LENGTH).iter();
-    let elements = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
-    let mut found = None;
-    for element in elements {
-        let digits = std::str::from_utf8(element.trim_ascii()).map_err(|_| WRONG)?;
-        // `parse` alone would take a sign.
-        let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
-        let length = digits.parse::<u64>().ok().filter(|_| plain).ok_or(WRONG)?;
-        if found.replace(length).is_some_and(|other| other != length) {
-            return Err(WRONG);
-        }
-    }
-    Ok(found)
 }
 
 #[cfg(test)]
@@ -150,36 +109,6 @@ mod tests {
         ] {
             let refused = set_framing(&mut fields(lines), Framing::NoBody).unwrap_err();
             assert_eq!(refused.reason, Reason::MalformedField, "{lines:?}");
-        }
-    }
-
-    #[test]
-    fn an_answer_says_once_where_it_ends() {
-        for (lines, left) in [
-            (&[][..], &[][..]),
-            (&[(LENGTH, "5")], &[(LENGTH, "5")]),
-            (&[(LENGTH, "5, 05")], &[(LENGTH, "5")]),
-            (&[(LENGTH, "5"), (LENGTH, "5")], &[(LENGTH, "5")]),
-            (&[(CODING, "Chunked")], &[(CODING, "Chunked")]),
-        ] {
-            let mut headers = fields(lines);
-            check_answer(&mut headers).unwrap();
-            assert_eq!(headers, fields(left));
-        }
-        for lines in [
-            &[(LENGTH, "5"), (CODING, "chunked")][..],
-            &[(LENGTH, "5, 6")],
-            &[(LENGTH, "5"), (LENGTH, "6")],
-            &[(LENGTH, "")],
-            &[(LENGTH, "+5")],
-            &[(LENGTH, "0x5")],
-            &[(LENGTH, "18446744073709551616")],
-            &[(CODING, "gzip, chunked")],
-            &[(CODING, "gzip")],
-            &[(CODING, "xchunked")],
-            &[(CODING, "chunked"), (CODING, "chunked")],
-        ] {
-            assert!(check_answer(&mut fields(lines)).is_err(), "{lines:?}");
         }
     }
 }

@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf, copy_bidirec
 
 use crate::clock::UnixTime;
 use crate::net::Deadlines;
-use crate::upstream::SentBody;
+use crate::upstream::Upgraded;
 
 use super::ConnectionContext;
 use super::record::Record;
@@ -24,9 +24,7 @@ const GOODBYE: Duration = Duration::from_secs(1);
 /// An upgrade that the upstream has agreed to, and the client is about to be told of.
 pub(super) struct Switched {
     pub(super) client: OnUpgrade,
-    pub(super) upstream: OnUpgrade,
-    /// The empty body of the 101: while it lasts, the upstream counts one more request in flight.
-    pub(super) answer: SentBody,
+    pub(super) upstream: Upgraded,
     pub(super) limits: TunnelLimits,
 }
 
@@ -54,18 +52,17 @@ pub(super) fn begin(connection: &ConnectionContext, switched: Switched, mut reco
     tokio::task::spawn_local(async move {
         let Switched {
             client,
-            upstream,
-            answer: _counts_as_in_flight,
+            mut upstream,
             limits,
         } = switched;
         // The record ends with the tunnel, also if one of the two is gone already.
         let _record = record;
-        if let (Ok(client), Ok(upstream)) = (client.await, upstream.await) {
+        if let Ok(client) = client.await {
             let mut client = Metered {
                 io: TokioIo::new(client),
                 traffic,
             };
-            run(&mut client, &mut TokioIo::new(upstream), limits, &deadlines).await;
+            run(&mut client, &mut upstream, limits, &deadlines).await;
         }
     });
 }

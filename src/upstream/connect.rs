@@ -1,25 +1,17 @@
-//! Connecting: TCP with `TCP_NODELAY`, TLS for https, and what HTTP/1.1 is spoken with.
+//! Connecting: TCP with `TCP_NODELAY`, TLS for https.
 
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
 
-use hyper::body::{Body, Bytes};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 
-use super::outgoing::Outgoing;
+use super::connection::Stream;
 use super::{Address, Upstream, UpstreamError};
 
 /// What https upstreams are connected to with. Sessions are resumed.
@@ -88,48 +80,20 @@ fn problem(file: &Path, problem: &dyn std::fmt::Display) -> UpstreamError {
 /// What stands for the file in errors about the system's roots.
 const SYSTEM: &str = "system root certificates";
 
-/// A new connection to `address`, and whether a byte has come from it. The connection's task is on the present
-/// `LocalRuntime` or `LocalSet`; it ends when the sender is dropped.
+/// A new connection to `address`.
 ///
 /// # Errors
 /// Refused, unreachable, or a handshake that failed.
-pub(super) async fn connect<B>(
-    upstream: &Upstream,
-    address: &Address,
-) -> io::Result<(http1::SendRequest<Outgoing<B>>, Arc<AtomicBool>)>
-where
-    B: Body<Data = Bytes> + Unpin + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
+pub(super) async fn connect(upstream: &Upstream, address: &Address) -> io::Result<Stream> {
     let tcp = connect_tcp(address.socket).await?;
-    let stream = if address.url.tls {
-        let name = address.server_name.clone();
-        let (Some(tls), Some(name)) = (&upstream.tls, name) else {
-            return Err(io::Error::other("the host is no name for a certificate"));
-        };
-        Stream::Tls(Box::new(tls.connect(name, tcp).await?))
-    } else {
-        Stream::Tcp(tcp)
+    if !address.url.tls {
+        return Ok(Stream::Tcp(tcp));
+    }
+    let name = address.server_name.clone();
+    let (Some(tls), Some(name)) = (&upstream.tls, name) else {
+        return Err(io::Error::other("the host is no name for a certificate"));
     };
-    let heard = Arc::new(AtomicBool::new(false));
-    let io = TokioIo::new(UpstreamIo {
-        stream,
-        heard: Arc::clone(&heard),
-    });
-    let (sender, connection) = http1::Builder::new()
-        .max_buf_size(BUFFER)
-        .max_header_size(BUFFER)
-        // Flattened: one copy costs less than `writev` for small messages (5 % of a whole request, measured).
-        .writev(false)
-        .handshake(io)
-        .await
-        .map_err(io::Error::other)?;
-    tokio::task::spawn_local(async move {
-        if let Err(error) = connection.with_upgrades().await {
-            tracing::debug!(%error, "upstream connection ended");
-        }
-    });
-    Ok((sender, heard))
+    Ok(Stream::Tls(Box::new(tls.connect(name, tcp).await?)))
 }
 
 async fn connect_tcp(address: SocketAddr) -> io::Result<TcpStream> {
@@ -137,65 +101,6 @@ async fn connect_tcp(address: SocketAddr) -> io::Result<TcpStream> {
     // Small requests must not wait for the acknowledgement of what went before.
     tcp.set_nodelay(true)?;
     Ok(tcp)
-}
-
-/// Bytes of a buffered head, or of a body in either direction. An answer whose head is longer is broken.
-const BUFFER: usize = 64 * 1024;
-
-/// A connection's bytes. Notes when some have come, since a request that may have been answered is never sent again.
-struct UpstreamIo {
-    stream: Stream,
-    heard: Arc<AtomicBool>,
-}
-
-enum Stream {
-    Tcp(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
-}
-
-impl AsyncRead for UpstreamIo {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let poll = match &mut self.stream {
-            Stream::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
-            Stream::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
-        };
-        if buffer.filled().len() > before {
-            self.heard.store(true, Ordering::Relaxed);
-        }
-        poll
-    }
-}
-
-impl AsyncWrite for UpstreamIo {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match &mut self.stream {
-            Stream::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Stream::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
-        }
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.stream {
-            Stream::Tcp(stream) => Pin::new(stream).poll_flush(cx),
-            Stream::Tls(stream) => Pin::new(stream).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.stream {
-            Stream::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
-            Stream::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
-    }
 }
 
 #[cfg(test)]

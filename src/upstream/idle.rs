@@ -1,46 +1,33 @@
 //! The connections of one worker that wait for a request, and their way back.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Instant;
-
-use hyper::client::conn::http1::SendRequest;
 
 use crate::net::Deadlines;
 
-use super::outgoing::Outgoing;
-use super::sent::Reusable;
+use super::connection::{Connection, Stream};
 use super::{Address, Upstream};
 
 /// The idle connections of one worker.
-pub(super) struct Idle<B>(Rc<Shared<B>>);
+pub(super) struct Idle(Rc<Home>);
 
-struct Shared<B> {
+/// Where connections go when they are not used.
+pub(super) struct Home {
     deadlines: Deadlines,
-    all: RefCell<HashMap<u64, Line<B>, foldhash::fast::RandomState>>,
+    all: RefCell<HashMap<u64, Line, foldhash::fast::RandomState>>,
 }
 
 /// The idle connections to one address, the one that was used last at the end.
-struct Line<B>(VecDeque<Rc<Connection<B>>>);
+#[derive(Default)]
+struct Line(VecDeque<Rc<Connection>>);
 
-/// One connection, made once and used for many requests, one at a time.
-pub(super) struct Connection<B> {
-    pub(super) sender: RefCell<SendRequest<Outgoing<B>>>,
-    /// Set when bytes come.
-    pub(super) heard: Arc<AtomicBool>,
-    pub(super) upstream: Arc<Upstream>,
-    address: u64,
-    idle_since: Cell<Instant>,
-    home: Weak<Shared<B>>,
-}
-
-impl<B> Idle<B> {
+impl Idle {
     /// None yet.
     pub(super) fn new(deadlines: &Deadlines) -> Self {
-        Self(Rc::new(Shared {
+        Self(Rc::new(Home {
             deadlines: deadlines.clone(),
             all: RefCell::default(),
         }))
@@ -51,80 +38,55 @@ impl<B> Idle<B> {
         &self,
         upstream: &Arc<Upstream>,
         address: &Address,
-        sender: SendRequest<Outgoing<B>>,
-        heard: Arc<AtomicBool>,
-    ) -> Rc<Connection<B>> {
-        Rc::new(Connection {
-            sender: RefCell::new(sender),
-            heard,
-            upstream: Arc::clone(upstream),
-            address: address.id,
-            idle_since: Cell::new(self.0.deadlines.now()),
-            home: Rc::downgrade(&self.0),
-        })
+        stream: Stream,
+    ) -> Rc<Connection> {
+        let (now, home) = (self.0.deadlines.now(), Rc::downgrade(&self.0));
+        Connection::new(stream, upstream, address.id, now, home)
     }
 
-    /// The connection to an address that was used last and is ready for a request.
-    pub(super) fn take(&self, address: &Address) -> Option<Rc<Connection<B>>> {
+    /// The connection to an address that was used last and can take a request.
+    pub(super) fn take(&self, address: &Address) -> Option<Rc<Connection>> {
         let now = self.0.deadlines.now();
-        let mut all = self.0.all.borrow_mut();
-        let line = &mut all.get_mut(&address.id)?.0;
-        let mut place = line.len();
-        while let Some(next) = place.checked_sub(1) {
-            place = next;
-            let one = &line[place];
-            if one.is_over(now) {
-                line.remove(place);
-            } else if one.sender.borrow().is_ready() {
-                return line.remove(place);
+        loop {
+            // The borrow ends here: what is over is dropped, and closed, outside of it.
+            let last = self.0.all.borrow_mut().get_mut(&address.id)?.0.pop_back()?;
+            if is_usable(&last, now) {
+                return Some(last);
             }
-            // What is neither is still writing the body of a request that was answered early, or its task has not
-            // run since: another time.
         }
-        None
     }
 
-    /// Closes what was idle too long, and what belongs to upstreams that `keep` does not name.
+    /// Closes what was idle too long or has ended, and what belongs to upstreams that `keep` does not name.
     pub(super) fn sweep(&self, keep: &dyn Fn(u64) -> bool) {
         let now = self.0.deadlines.now();
         self.0.all.borrow_mut().retain(|_, line| {
             line.0
-                .retain(|one| keep(one.upstream.id) && !one.is_over(now));
+                .retain(|one| keep(one.upstream.id) && is_usable(one, now));
             !line.0.is_empty()
         });
     }
 }
 
-impl<B> Connection<B> {
-    /// Whether it is closed, or has been idle for longer than the upstream is trusted to keep it open.
-    fn is_over(&self, now: Instant) -> bool {
-        let idle = now.saturating_duration_since(self.idle_since.get());
-        idle >= self.upstream.config.idle_timeout || self.sender.borrow().is_closed()
-    }
+/// Whether it is open, and idle for no longer than the upstream is trusted to keep it open.
+fn is_usable(connection: &Connection, now: Instant) -> bool {
+    let idle = now.saturating_duration_since(connection.idle_since.get());
+    idle < connection.upstream.config.idle_timeout && connection.is_quiet()
 }
 
-impl<B> Reusable for Connection<B> {
-    fn give_back(self: Rc<Self>) {
-        let Some(home) = self.home.upgrade() else {
-            return;
-        };
-        let most = self.upstream.config.max_idle;
-        if most == 0 || self.sender.borrow().is_closed() {
+impl Home {
+    /// A connection whose request is over.
+    pub(super) fn put(&self, connection: Rc<Connection>) {
+        let most = connection.upstream.config.max_idle;
+        if most == 0 {
             return;
         }
-        self.idle_since.set(home.deadlines.now());
-        let mut all = home.all.borrow_mut();
-        let line = all.entry(self.address).or_insert_with(Line::default);
+        connection.idle_since.set(self.deadlines.now());
+        let mut all = self.all.borrow_mut();
+        let line = all.entry(connection.address).or_default();
         // The one that was used longest ago is the likeliest to be closed soon.
         if line.0.len() >= most {
             line.0.pop_front();
         }
-        line.0.push_back(self);
-    }
-}
-
-impl<B> Default for Line<B> {
-    fn default() -> Self {
-        Self(VecDeque::new())
+        line.0.push_back(connection);
     }
 }

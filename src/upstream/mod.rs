@@ -4,12 +4,21 @@
 
 mod address;
 mod balance;
+mod body;
+mod broken;
+mod chunked;
 mod connect;
+mod connection;
+mod encode;
+mod exchange;
+mod framing;
+mod head;
 mod idle;
-mod outgoing;
 mod pool;
 mod resolve;
 mod sent;
+mod upgraded;
+mod upload;
 
 #[cfg(test)]
 mod testing;
@@ -18,6 +27,8 @@ mod tests;
 
 pub use address::{Address, InFlight};
 pub use balance::{AddressReport, Upstream, UpstreamError};
+pub use broken::BrokenAnswer;
 pub use pool::{Pools, SendError};
 pub use resolve::{refresh_addresses, take_over_addresses};
 pub use sent::{Sent, SentBody};
+pub use upgraded::Upgraded;

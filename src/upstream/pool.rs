@@ -1,36 +1,41 @@
 //! One worker's connections to the upstreams: taken last in, first out; not `Send`, no lock.
 
 use std::cell::RefCell;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
 use std::time::Instant;
 
-use http::{Request, Response, Version};
-use hyper::body::{Body, Bytes, Incoming};
-use hyper::client::conn::TrySendError;
-use hyper::client::conn::http1::SendRequest;
+use http::header::UPGRADE;
+use http::{Method, Request};
+use hyper::body::{Body, Bytes};
 
 use crate::metrics::WorkerId;
-use crate::net::{Deadline, Deadlines, Expired};
+use crate::net::{Deadlines, Expired};
 
 use super::balance::Random;
 use super::connect::connect;
-use super::idle::{Connection, Idle};
-use super::outgoing::{Outgoing, Pace};
+use super::connection::{Connection, Stream};
+use super::encode::{RequestFraming, frame, write_head};
+use super::exchange::{Answer, Exchange, NoAnswer, Reader, Sending, send_rest};
+use super::framing::Asked;
+use super::idle::Idle;
 use super::resolve::first_addresses;
-use super::{Address, InFlight, Sent, SentBody, Upstream};
+use super::sent::RestOfUpload;
+use super::upload::{Pace, Upload};
+use super::{Address, BrokenAnswer, InFlight, Sent, SentBody, Upstream};
 
-/// All pools of one worker. `B` is the body that requests have.
-pub struct Pools<B> {
+/// All pools of one worker.
+pub struct Pools {
     worker: WorkerId,
     deadlines: Deadlines,
     random: RefCell<Random>,
-    idle: Idle<B>,
+    idle: Idle,
+    /// What the heads of answers are read into.
+    scratch: RefCell<Box<[u8]>>,
+    /// What the heads of requests are written into, when it is not in use.
+    heads: RefCell<Vec<Vec<u8>>>,
 }
 
 /// Why there is no answer.
@@ -44,7 +49,7 @@ pub enum SendError {
     Resolve(String),
     /// The connection broke, or its answer is not HTTP: 502.
     #[error("broken answer: {0}")]
-    Broken(hyper::Error),
+    Broken(BrokenAnswer),
     /// `connect_timeout`: 504.
     #[error("connecting took too long")]
     ConnectTimeout,
@@ -54,45 +59,14 @@ pub enum SendError {
 }
 
 /// A connection taken for a request.
-struct Lease<B> {
-    connection: Rc<Connection<B>>,
+struct Lease {
+    connection: Rc<Connection>,
     in_flight: InFlight,
     /// Whether it has carried a request before.
     reused: bool,
 }
 
-/// When an answer is due.
-enum Due {
-    /// Without a body: from the start on.
-    Fixed(Deadline),
-    /// With one: as it goes.
-    Paced(Rc<Pace>),
-}
-
-impl Due {
-    fn poll_expired(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        match self {
-            Self::Fixed(deadline) => deadline.poll_expired(cx).map(|_expired| ()),
-            Self::Paced(pace) => pace.poll_expired(cx),
-        }
-    }
-}
-
-/// What a try ended with, instead of a response.
-enum Failure<B> {
-    Timeout,
-    Broken {
-        error: hyper::Error,
-        /// The request, if no byte of it was written.
-        unsent: Option<Box<Request<Outgoing<B>>>>,
-    },
-}
-
-impl<B> Pools<B>
-where
-    B: Body<Data = Bytes> + Default + Unpin + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
+impl Pools {
     /// Empty pools of a worker.
     #[must_use]
     pub fn new(worker: WorkerId, deadlines: Deadlines) -> Rc<Self> {
@@ -103,6 +77,8 @@ where
             random: RefCell::new(Random::new(seed)),
             idle: Idle::new(&deadlines),
             deadlines,
+            scratch: RefCell::new(vec![0; SCRATCH].into_boxed_slice()),
+            heads: RefCell::default(),
         })
     }
 
@@ -115,16 +91,18 @@ where
     ///
     /// # Errors
     /// As [`SendError`] says.
-    pub async fn send(
-        self: &Rc<Self>,
+    pub async fn send<B>(
+        &self,
         upstream: &Arc<Upstream>,
         request: &mut Request<B>,
         replayable: bool,
-    ) -> Result<Sent, SendError> {
+    ) -> Result<Sent, SendError>
+    where
+        B: Body<Data = Bytes> + Default + Unpin + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         let began = Instant::now();
         upstream.note_use();
-        // Each hop has its own version (RFC 9110 §6.2).
-        *request.version_mut() = Version::HTTP_11;
         let idle = match self.choose(upstream, &[]) {
             Some(first) => self.lease_idle(first).map_err(Some),
             None => Err(None),
@@ -134,35 +112,15 @@ where
             Ok(lease) => lease,
             Err(first) => Box::pin(self.lease_new(upstream, first, true)).await?,
         };
-        // The copy costs little next to a lost request, and only a connection that may have been closed meanwhile asks
-        // for one.
-        let spare = replayable && lease.reused;
-        let exchange = {
-            let request = if spare {
-                copy_of_head(request)
-            } else {
-                take(request)
-            };
-            self.begin(&lease, self.outgoing(upstream, request))
-        };
-        let outcome = match exchange.await {
-            Err(Failure::Broken { error, unsent }) => {
-                let spare = spare && !lease.connection.heard.load(Ordering::Relaxed);
-                let again = match unsent {
-                    Some(unsent) => Some(*unsent),
-                    None => spare.then(|| self.outgoing(upstream, take(request))),
-                };
-                if let Some(request) = again {
-                    return Box::pin(self.retry(upstream, lease, request, began)).await;
-                }
-                Err(Failure::Broken {
-                    error,
-                    unsent: None,
-                })
-            }
-            other => other,
-        };
-        self.finish(lease, outcome, began)
+        let (mut exchange, bodiless) = self.exchange(upstream, request)?;
+        let repeatable = replayable && bodiless && lease.reused;
+        let outcome = self.answer(&lease, &mut exchange).await;
+        if let Err(NoAnswer::Broken(error)) = &outcome
+            && exchange.may_repeat(error, repeatable)
+        {
+            return Box::pin(self.retry(upstream, lease, exchange, began)).await;
+        }
+        self.finish(lease, exchange, outcome, began)
     }
 
     /// Closes connections that were idle too long, and all of upstreams that `keep` does not name. Called each second.
@@ -171,62 +129,122 @@ where
     }
 
     /// The second and last try, on a new connection: to the same address if it lets us.
-    async fn retry(
-        self: &Rc<Self>,
+    async fn retry<B>(
+        &self,
         upstream: &Arc<Upstream>,
-        failed: Lease<B>,
-        request: Request<Outgoing<B>>,
+        failed: Lease,
+        mut exchange: Exchange<B>,
         began: Instant,
-    ) -> Result<Sent, SendError> {
+    ) -> Result<Sent, SendError>
+    where
+        B: Body<Data = Bytes> + Unpin + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         upstream.metrics.retried(self.worker);
         let first = failed.in_flight;
         drop(failed.connection);
         let lease = self.lease_new(upstream, Some(first), false).await?;
-        let outcome = self.begin(&lease, request).await;
-        self.finish(lease, outcome, began)
+        exchange.rewind();
+        let outcome = self.answer(&lease, &mut exchange).await;
+        self.finish(lease, exchange, outcome, began)
     }
 
-    fn finish(
+    /// The exchange for a request, and whether it has no body.
+    fn exchange<B>(
         &self,
-        lease: Lease<B>,
-        outcome: Result<Response<Incoming>, Failure<B>>,
+        upstream: &Upstream,
+        request: &mut Request<B>,
+    ) -> Result<(Exchange<B>, bool), SendError>
+    where
+        B: Body<Data = Bytes> + Default + Unpin,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let framing = frame(request).map_err(SendError::Broken)?;
+        let mut head = self.heads.borrow_mut().pop().unwrap_or_default();
+        head.clear();
+        write_head(
+            request.method(),
+            request.uri(),
+            request.headers(),
+            &mut head,
+        );
+        let asked = Asked {
+            head: *request.method() == Method::HEAD,
+            upgrade: request.headers().contains_key(UPGRADE),
+        };
+        // The fields are written: the map has room for those of the answer.
+        let room = std::mem::take(request.headers_mut());
+        let body = std::mem::take(request.body_mut());
+        let limit = upstream.config.response_timeout;
+        let exchange = Exchange {
+            upload: Upload::new(head, body, framing),
+            sending: Sending::Going,
+            reader: Reader::new(asked, room),
+            pace: Pace {
+                deadline: self.deadlines.arm(Some(limit)),
+                limit,
+            },
+        };
+        Ok((exchange, framing == RequestFraming::Length(0)))
+    }
+
+    /// One try on one connection.
+    async fn answer<B>(&self, lease: &Lease, exchange: &mut Exchange<B>) -> Result<Answer, NoAnswer>
+    where
+        B: Body<Data = Bytes> + Unpin,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        poll_fn(|cx| exchange.poll(&lease.connection, &self.scratch, cx)).await
+    }
+
+    fn finish<B>(
+        &self,
+        lease: Lease,
+        exchange: Exchange<B>,
+        outcome: Result<Answer, NoAnswer>,
         began: Instant,
-    ) -> Result<Sent, SendError> {
-        let response = outcome.map_err(|failure| match failure {
-            Failure::Timeout => SendError::ResponseTimeout,
-            Failure::Broken { error, unsent: _ } => SendError::Broken(error),
+    ) -> Result<Sent, SendError>
+    where
+        B: Body<Data = Bytes> + Unpin + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let answer = outcome.map_err(|failure| match failure {
+            NoAnswer::Timeout => SendError::ResponseTimeout,
+            NoAnswer::Broken(error) => SendError::Broken(error),
         })?;
-        let metrics = &lease.connection.upstream.metrics;
+        let Lease {
+            connection,
+            in_flight,
+            reused: _,
+        } = lease;
         let after = began.elapsed();
-        metrics.answered(self.worker, after);
+        connection.upstream.metrics.answered(self.worker, after);
+        let upload = match exchange.sending {
+            Sending::Done => {
+                self.keep(exchange.upload.into_buffer());
+                RestOfUpload::Done
+            }
+            Sending::Refused(error) => {
+                tracing::debug!(%error, "answered before the request was sent");
+                RestOfUpload::Refused
+            }
+            Sending::Going => {
+                let rest = send_rest(exchange.upload, Rc::clone(&connection), exchange.pace);
+                RestOfUpload::Going(tokio::task::spawn_local(rest))
+            }
+        };
         Ok(Sent {
             after,
-            response: SentBody::attach(response, lease.connection, lease.in_flight),
+            response: SentBody::attach(answer, connection, in_flight, upload),
         })
     }
 
-    fn outgoing(&self, upstream: &Upstream, request: Request<B>) -> Request<Outgoing<B>> {
-        let limit = upstream.config.response_timeout;
-        request.map(|body| Outgoing::new(body, &self.deadlines, limit))
-    }
-
-    /// One try on one connection. The request is on its way when this returns; the future is the answer.
-    fn begin(
-        &self,
-        lease: &Lease<B>,
-        request: Request<Outgoing<B>>,
-    ) -> impl Future<Output = Result<Response<Incoming>, Failure<B>>> + use<B> {
-        let connection = &lease.connection;
-        connection.heard.store(false, Ordering::Relaxed);
-        let limit = connection.upstream.config.response_timeout;
-        let due = match request.body().pace() {
-            None => Due::Fixed(self.deadlines.arm(Some(limit))),
-            Some(pace) => Due::Paced(pace),
-        };
-        answered(
-            connection.sender.borrow_mut().try_send_request(request),
-            due,
-        )
+    /// Keeps a buffer for the next request, unless it is large or there are many.
+    fn keep(&self, buffer: Vec<u8>) {
+        let mut heads = self.heads.borrow_mut();
+        if heads.len() < KEPT_HEADS && buffer.capacity() <= SCRATCH {
+            heads.push(buffer);
+        }
     }
 
     fn choose(&self, upstream: &Upstream, tried: &[Arc<Address>]) -> Option<InFlight> {
@@ -234,7 +252,7 @@ where
     }
 
     /// An idle connection to the address that was chosen, or the choice back.
-    fn lease_idle(&self, in_flight: InFlight) -> Result<Lease<B>, InFlight> {
+    fn lease_idle(&self, in_flight: InFlight) -> Result<Lease, InFlight> {
         match self.idle.take(in_flight.address()) {
             None => Err(in_flight),
             Some(connection) => Ok(Lease {
@@ -248,11 +266,11 @@ where
     /// A connection to `first`, and if it fails to another address, within `connect_timeout` altogether. Without
     /// `first` the names have not been resolved yet. `reuse`: an idle connection to another address will do.
     async fn lease_new(
-        self: &Rc<Self>,
+        &self,
         upstream: &Arc<Upstream>,
         first: Option<InFlight>,
         reuse: bool,
-    ) -> Result<Lease<B>, SendError> {
+    ) -> Result<Lease, SendError> {
         let started = self.deadlines.now();
         let limit = upstream.config.connect_timeout;
         let mut next = match first {
@@ -269,10 +287,10 @@ where
             let share = if last { left } else { left / 2 };
             let attempt = connect(upstream, &address);
             let error = match self.deadlines.within(share, attempt).await {
-                Ok(Ok((sender, heard))) => {
+                Ok(Ok(stream)) => {
                     address.connected();
                     upstream.metrics.connected(self.worker);
-                    return Ok(self.lease(upstream, sender, heard, next));
+                    return Ok(self.lease(upstream, stream, next));
                 }
                 Ok(Err(error)) => SendError::Connect(error),
                 Err(Expired) => SendError::ConnectTimeout,
@@ -311,16 +329,8 @@ where
         }
     }
 
-    fn lease(
-        self: &Rc<Self>,
-        upstream: &Arc<Upstream>,
-        sender: SendRequest<Outgoing<B>>,
-        heard: Arc<AtomicBool>,
-        in_flight: InFlight,
-    ) -> Lease<B> {
-        let connection = self
-            .idle
-            .connection(upstream, in_flight.address(), sender, heard);
+    fn lease(&self, upstream: &Arc<Upstream>, stream: Stream, in_flight: InFlight) -> Lease {
+        let connection = self.idle.connection(upstream, in_flight.address(), stream);
         Lease {
             connection,
             in_flight,
@@ -329,37 +339,8 @@ where
     }
 }
 
-/// The answer, if it comes before it is due.
-async fn answered<B>(
-    answer: impl Future<Output = Result<Response<Incoming>, TrySendError<Request<Outgoing<B>>>>>,
-    mut due: Due,
-) -> Result<Response<Incoming>, Failure<B>> {
-    let mut answer = pin!(answer);
-    let answered = poll_fn(|cx| match answer.as_mut().poll(cx) {
-        Poll::Ready(answer) => Poll::Ready(Some(answer)),
-        Poll::Pending => due.poll_expired(cx).map(|()| None),
-    });
-    match answered.await {
-        None => Err(Failure::Timeout),
-        Some(Ok(response)) => Ok(response),
-        Some(Err(mut error)) => Err(Failure::Broken {
-            unsent: error.take_message().map(Box::new),
-            error: error.into_error(),
-        }),
-    }
-}
+/// Bytes of a head, of a request or an answer, for which nothing is allocated.
+const SCRATCH: usize = 16 * 1024;
 
-/// The request, leaving one that means nothing.
-fn take<B: Default>(request: &mut Request<B>) -> Request<B> {
-    std::mem::take(request)
-}
-
-/// A bodiless request once more.
-fn copy_of_head<B: Default>(request: &Request<B>) -> Request<B> {
-    let mut copy = Request::new(B::default());
-    request.method().clone_into(copy.method_mut());
-    request.uri().clone_into(copy.uri_mut());
-    *copy.version_mut() = request.version();
-    request.headers().clone_into(copy.headers_mut());
-    copy
-}
+/// Buffers that are kept: more requests than this are rarely sent and not answered at once.
+const KEPT_HEADS: usize = 64;

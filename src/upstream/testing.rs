@@ -81,7 +81,7 @@ pub(super) fn on_a_worker<F: Future>(test: impl FnOnce(Worker) -> F) -> F::Outpu
 /// What a worker has of this module, with a clock that the test moves.
 #[derive(Clone)]
 pub(super) struct Worker {
-    pub(super) pools: Rc<Pools<TestBody>>,
+    pub(super) pools: Rc<Pools>,
     pub(super) deadlines: Deadlines,
     start: Instant,
 }

@@ -5,20 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
-use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use crate::config::UpstreamUrl;
 
 use super::testing::{
-    on_a_worker, polite, server, settle, text_of, upstream_at, upstream_of, urls_of,
+    TestBody, on_a_worker, polite, server, settle, text_of, upstream_at, upstream_of, urls_of,
 };
 use super::{SendError, refresh_addresses};
 
 mod answers;
 mod https;
 mod retries;
+mod uploads;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -336,23 +336,27 @@ fn an_upgrade_reaches_the_bytes_behind_the_101() {
         })
         .await;
         let upstream = upstream_at(&[server.address]);
-        let sent = worker.send(&upstream, Method::GET, "").await.expect("sent");
-        let mut response = sent.response;
+        let request = http::Request::get("/").header("host", "api.test");
+        let request = request
+            .header("connection", "upgrade")
+            .header("upgrade", "websocket");
+        let mut request = request.body(TestBody::default()).expect("a request");
+        let sent = worker.pools.send(&upstream, &mut request, false).await;
+        let response = sent.expect("sent").response;
         assert_eq!(response.status(), 101);
-        let upgrade = hyper::upgrade::on(&mut response);
+        let mut stream = response.into_body().into_upgraded().expect("upgraded");
         assert_eq!(
             upstream.addresses()[0].in_flight,
             1,
-            "counts while the body is kept"
+            "counts while it lasts"
         );
-        let mut stream = TokioIo::new(upgrade.await.expect("upgraded"));
         let mut bytes = [0; 5];
         stream.read_exact(&mut bytes).await.expect("bytes");
         assert_eq!(&bytes, b"hello");
         stream.write_all(b"ping").await.expect("written");
         stream.read_exact(&mut bytes[..4]).await.expect("bytes");
         assert_eq!(&bytes[..4], b"ping");
-        drop(response);
+        drop(stream);
         assert_eq!(upstream.addresses()[0].in_flight, 0);
     });
 }
