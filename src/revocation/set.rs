@@ -182,11 +182,11 @@ fn each_value(facts: &TokenFacts<'_>, kind: RevocationKind, mut visit: impl FnMu
     let mut visit_claim = |name: &str| match facts.claims.get(name) {
         None | Some(Value::Null) => {}
         Some(Value::Array(elements)) => {
-            for element in elements {
-                visit_text(element, &mut visit);
+            for element in elements.iter() {
+                visit_text(&element, &mut visit);
             }
         }
-        Some(value) => visit_text(value, &mut visit),
+        Some(value) => visit_text(&value, &mut visit),
     };
     match kind {
         RevocationKind::Jti => visit_claim("jti"),
@@ -199,7 +199,7 @@ fn each_value(facts: &TokenFacts<'_>, kind: RevocationKind, mut visit: impl FnMu
 }
 
 /// Whatever an issuer writes there has a text, so there is no token that cannot be revoked.
-fn visit_text(value: &Value, visit: &mut impl FnMut(&str)) {
+fn visit_text(value: &Value<'_>, visit: &mut impl FnMut(&str)) {
     match value.as_str() {
         Some(text) => visit(text),
         None => visit(&value.to_json()),
