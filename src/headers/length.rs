@@ -13,10 +13,19 @@ pub struct ContentLengthError;
 /// # Errors
 /// Anything but digits, more than 64 bits, or two different numbers.
 pub fn content_length(headers: &HeaderMap) -> Result<Option<u64>, ContentLengthError> {
-    let lines = headers.get_all(CONTENT_LENGTH).iter();
-    let elements = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
     let mut found = None;
-    for element in elements {
+    for line in headers.get_all(CONTENT_LENGTH) {
+        add_content_length(&mut found, line.as_bytes())?;
+    }
+    Ok(found)
+}
+
+/// Reads one more `Content-Length` line, after those that said `found`.
+///
+/// # Errors
+/// As for all lines at once.
+pub fn add_content_length(found: &mut Option<u64>, line: &[u8]) -> Result<(), ContentLengthError> {
+    for element in line.split(|byte| *byte == b',') {
         let digits = std::str::from_utf8(element.trim_ascii()).map_err(|_| ContentLengthError)?;
         // `parse` alone would take a sign.
         let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
@@ -26,7 +35,7 @@ pub fn content_length(headers: &HeaderMap) -> Result<Option<u64>, ContentLengthE
             return Err(ContentLengthError);
         }
     }
-    Ok(found)
+    Ok(())
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ pub use forwarded::{Client, TrustedProxies, append_via, client_of, request_id_of
 pub use identity::{
     ArrayStyle, ClaimFields, ClaimHeader, ClaimHeaders, HeaderSetId, StripSet, is_reserved_name,
 };
-pub use length::{ContentLengthError, content_length};
+pub use length::{ContentLengthError, add_content_length, content_length};
 pub use path::{laxest_reading, without_prefix};
 pub use size::head_bytes;
 pub use target::{PathAllow, Target, TargetError};

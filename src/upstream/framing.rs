@@ -1,9 +1,9 @@
 //! Where an answer ends (RFC 9112 §6.3), and whether its connection can be used again (§9.3).
 
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderValue, StatusCode, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
 
-use crate::headers::content_length;
+use crate::headers::add_content_length;
 
 use super::BrokenAnswer;
 use super::head::Head;
@@ -35,6 +35,41 @@ pub(super) struct Framing {
     pub(super) persists: bool,
 }
 
+/// What the fields of an answer say of its framing, noted line by line as they are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Told {
+    length: Option<u64>,
+    /// Whether `Content-Length` was not written once and plainly.
+    odd: bool,
+    chunked: bool,
+    closes: bool,
+}
+
+impl Told {
+    /// Notes a field line. False: it is about this connection alone, and nobody else needs it.
+    ///
+    /// # Errors
+    /// What makes the whole answer wrong, also where there is no body.
+    pub(super) fn note(&mut self, name: &HeaderName, line: &[u8]) -> Result<bool, BrokenAnswer> {
+        if *name == CONTENT_LENGTH {
+            self.odd |= self.length.is_some() || !is_plain(line);
+            add_content_length(&mut self.length, line).map_err(|_| BrokenAnswer::Length)?;
+        } else if *name == TRANSFER_ENCODING {
+            if self.chunked || !line.eq_ignore_ascii_case(b"chunked") {
+                return Err(BrokenAnswer::Coding);
+            }
+            self.chunked = true;
+        } else if *name == CONNECTION {
+            if line.eq_ignore_ascii_case(b"keep-alive") {
+                return Ok(false);
+            }
+            let mut options = line.split(|byte| *byte == b',');
+            self.closes |= options.any(|one| one.trim_ascii().eq_ignore_ascii_case(b"close"));
+        }
+        Ok(true)
+    }
+}
+
 impl Framing {
     /// The framing of an answer, whose `Content-Length` is written in one plain way then (RFC 9110 §8.6).
     ///
@@ -45,15 +80,22 @@ impl Framing {
         head: &Head,
         fields: &mut HeaderMap,
     ) -> Result<Self, BrokenAnswer> {
-        let told = content_length(fields).map_err(|_| BrokenAnswer::Length)?;
-        let chunked = is_chunked(head.version, fields)?;
-        if let Some(told) = told {
-            if chunked {
-                return Err(BrokenAnswer::LengthAndCoding);
-            }
-            write_plainly(told, fields);
+        let Told {
+            length: told,
+            odd,
+            chunked,
+            closes,
+        } = head.told;
+        if chunked && head.version != Version::HTTP_11 {
+            return Err(BrokenAnswer::CodingInHttp10);
         }
-        let persists = head.version == Version::HTTP_11 && !says_close(fields);
+        if chunked && told.is_some() {
+            return Err(BrokenAnswer::LengthAndCoding);
+        }
+        if let Some(told) = told.filter(|_| odd) {
+            fields.insert(CONTENT_LENGTH, HeaderValue::from(told));
+        }
+        let persists = head.version == Version::HTTP_11 && !closes;
         let status = head.status;
         if asked.head || status == StatusCode::NOT_MODIFIED {
             return Ok(Self::bodiless(persists));
@@ -88,37 +130,10 @@ impl Framing {
     }
 }
 
-/// Whether `Transfer-Encoding` says `chunked`, and nothing else.
-fn is_chunked(version: Version, fields: &HeaderMap) -> Result<bool, BrokenAnswer> {
-    let mut codings = fields.get_all(TRANSFER_ENCODING).iter();
-    let Some(coding) = codings.next() else {
-        return Ok(false);
-    };
-    if version != Version::HTTP_11 {
-        return Err(BrokenAnswer::CodingInHttp10);
-    }
-    if codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
-        return Err(BrokenAnswer::Coding);
-    }
-    Ok(true)
-}
-
-fn says_close(fields: &HeaderMap) -> bool {
-    let options = |line: &HeaderValue| {
-        let mut options = line.as_bytes().split(|byte| *byte == b',');
-        options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
-    };
-    fields.get_all(CONNECTION).iter().any(options)
-}
-
-fn write_plainly(told: u64, fields: &mut HeaderMap) {
-    let mut plain = itoa::Buffer::new();
-    let plain = plain.format(told).as_bytes();
-    let mut lines = fields.get_all(CONTENT_LENGTH).iter();
-    if lines.next().is_some_and(|line| line.as_bytes() == plain) && lines.next().is_none() {
-        return;
-    }
-    fields.insert(CONTENT_LENGTH, HeaderValue::from(told));
+/// Whether a length is as we would write it: digits alone, no zero before others.
+fn is_plain(line: &[u8]) -> bool {
+    let zeros = line.len() > 1 && line.first() == Some(&b'0');
+    !zeros && line.iter().all(u8::is_ascii_digit)
 }
 
 #[cfg(test)]

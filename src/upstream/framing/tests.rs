@@ -4,7 +4,7 @@ fn framed(asked: Asked, text: &str) -> Result<(Framing, HeaderMap), String> {
     let mut fields = HeaderMap::new();
     let bytes = hyper::body::Bytes::copy_from_slice(text.as_bytes());
     let head = super::super::head::parse_head(&bytes, &mut fields);
-    let head = head.expect("a head").expect("whole");
+    let head = head.map_err(|error| error.to_string())?.expect("whole");
     match Framing::of(asked, &head, &mut fields) {
         Ok(framing) => Ok((framing, fields)),
         Err(error) => Err(error.to_string()),
@@ -156,4 +156,24 @@ fn a_length_is_passed_on_once_and_plain() {
         let lines: Vec<&HeaderValue> = fields.get_all(CONTENT_LENGTH).iter().collect();
         assert_eq!(lines, ["5"]);
     }
+}
+
+#[test]
+fn what_a_connection_says_of_itself_goes_no_further() {
+    let text = head(
+        OK,
+        &[
+            "Connection: Keep-Alive",
+            "Connection: close, x-one",
+            "X-One: 1",
+        ],
+    );
+    let (framing, fields) = framed(GET, &text).expect("framing");
+    assert!(!framing.persists);
+    let options: Vec<&HeaderValue> = fields.get_all(CONNECTION).iter().collect();
+    assert_eq!(
+        options,
+        ["close, x-one"],
+        "what names fields is needed to remove them"
+    );
 }
