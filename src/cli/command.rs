@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use super::bench::Bench;
 use super::check::Check;
 use super::completions::Completions;
 use super::dev::Dev;
@@ -49,6 +50,7 @@ enum Command {
     Reload(Reload),
     Status(Status),
     Healthcheck(Healthcheck),
+    Bench(Bench),
     Completions(Completions),
     Man(Manual),
     Version(Version),
@@ -96,6 +98,7 @@ impl Cli {
             Some(Command::Reload(reload)) => reload.execute(),
             Some(Command::Status(status)) => status.execute(),
             Some(Command::Healthcheck(healthcheck)) => healthcheck.execute(),
+            Some(Command::Bench(bench)) => bench.execute(),
             Some(Command::Completions(completions)) => completions.execute(),
             Some(Command::Man(man)) => man.execute(),
             Some(Command::Version(version)) => version.execute(),
@@ -144,6 +147,7 @@ mod tests {
             "reload --dry-run --admin http://127.0.0.1:8081",
             "status --json",
             "healthcheck --live",
+            "bench --seconds 5 --alg ES256 --json",
             "completions bash",
             "man --out man",
             "version --json",

@@ -6,6 +6,7 @@
 
 mod admin_client;
 mod arguments;
+mod bench;
 mod check;
 mod command;
 mod completions;
@@ -18,6 +19,7 @@ mod man;
 mod output;
 mod reload;
 mod run;
+mod state_directory;
 mod status;
 mod times;
 mod token;

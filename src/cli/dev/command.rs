@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::app::{Gateway, Options, StartError};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::output::{Colour, write_err, write_out};
+use crate::cli::state_directory::StateDirectory;
 use crate::cli::token::random_jti;
 use crate::clock::Clock;
 use crate::config::{self, Config, Environment, KeySource};
@@ -19,7 +20,6 @@ use crate::snapshot::{Fixtures, Snapshot};
 use crate::telemetry;
 
 use super::echo::Echo;
-use super::state::StateDirectory;
 use super::template::{self, Template};
 use super::welcome::Welcome;
 

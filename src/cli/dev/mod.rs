@@ -3,7 +3,6 @@
 
 mod command;
 mod echo;
-mod state;
 mod template;
 mod welcome;
 

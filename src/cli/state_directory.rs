@@ -1,12 +1,12 @@
-//! Where `dev` keeps its key and certificate: a directory of its own that ends with it, or one that was named.
+//! Where a command keeps what it makes: a directory of its own that ends with it, or one that was named.
 
 use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use crate::cli::failure::Failure;
-use crate::cli::token::random_jti;
+use super::failure::Failure;
+use super::token::random_jti;
 
 /// A directory for state; removed when dropped unless it was named.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ impl StateDirectory {
             // Absolute, because the configuration's paths are relative to it.
             std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
         } else {
-            std::env::temp_dir().join(format!("portcullis-dev-{}", random_jti()?))
+            std::env::temp_dir().join(format!("portcullis-{}", random_jti()?))
         };
         make(&path, temporary).map_err(|source| Failure::File {
             action: "make",
