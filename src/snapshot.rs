@@ -281,6 +281,7 @@ fn compile_route(
         claim_headers: header_sets.get(&route.claim_headers),
         forward_token: route.forward_token,
         outlive_token: route.outlive_token,
+        server_timing: route.server_timing.as_slice().into(),
         strip_prefix: route.strip_prefix,
         path_allow: route.path_allow,
         preflight: route.preflight,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
+use ipnet::IpNet;
 
 use crate::headers::{ClaimHeader, PathAllow, TrustedProxies};
 use crate::json::ClaimPath;
@@ -290,6 +291,8 @@ pub struct Route {
     pub forward_token: bool,
     /// Whether a WebSocket or event stream may go on when the token that admitted it has ended.
     pub outlive_token: bool,
+    /// Clients that are told how long each phase took; none: nobody.
+    pub server_timing: Vec<IpNet>,
     /// Whether the matched prefix is taken off.
     pub strip_prefix: bool,
     /// What its paths may hold.

@@ -12,6 +12,7 @@ use super::claims::{PlacedHeader, claim_headers, merged, rules};
 use super::context::Context;
 use super::names::Names;
 use super::reader::Reader;
+use super::server::networks;
 use super::upstreams::{implicit, url};
 use super::{Authentication, HostPattern, Issuer, Preflight, Route, Upstream, suggest};
 
@@ -70,6 +71,7 @@ fn route(
         claims: rules(reader),
         forward_token: reader.boolean("forward_token", false),
         outlive_token: reader.boolean("outlive_token", false),
+        server_timing: networks(reader, "server_timing"),
         strip_prefix: reader.boolean("strip_prefix", false),
         path_allow: path_allow(reader),
         preflight: reader.choice("preflight", &preflights),

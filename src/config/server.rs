@@ -29,7 +29,7 @@ pub(super) fn server(mut reader: Reader<'_>) -> (Server, Vec<String>) {
         listen,
         workers,
         tls: certificates(&mut reader),
-        trusted_proxies: trusted_proxies(&mut reader),
+        trusted_proxies: TrustedProxies(networks(&mut reader, "trusted_proxies")),
         realm: realm(&mut reader),
         token_cache: token_cache(&mut reader, workers, limits.token_bytes),
         limits,
@@ -196,11 +196,11 @@ fn self_signed(reader: &Reader<'_>, names: Vec<At<&Text>>) -> Vec<String> {
     found
 }
 
-fn trusted_proxies(reader: &mut Reader<'_>) -> TrustedProxies {
+/// A list of networks, none by default; a lone address is a network of one.
+pub(super) fn networks(reader: &mut Reader<'_>, key: &'static str) -> Vec<IpNet> {
     let mut networks = Vec::new();
-    for text in reader.texts("trusted_proxies", &[]).unwrap_or_default() {
+    for text in reader.texts(key, &[]).unwrap_or_default() {
         let parsed = text.value.value.parse::<IpNet>();
-        // A lone address is a network of one.
         let single = text.value.value.parse::<std::net::IpAddr>();
         match (parsed, single) {
             (Ok(network), _) => networks.push(network),
@@ -212,7 +212,7 @@ fn trusted_proxies(reader: &mut Reader<'_>) -> TrustedProxies {
             }
         }
     }
-    TrustedProxies(networks)
+    networks
 }
 
 /// RFC 9110 §5.6.4: it is sent as a quoted string, so nothing in it may need an escape.

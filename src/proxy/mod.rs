@@ -10,6 +10,7 @@ mod record;
 mod request_id;
 mod respond;
 mod response_body;
+mod server_timing;
 mod service;
 mod upgrade;
 

@@ -18,6 +18,7 @@ use crate::routing::Route;
 use super::body::{BodyError, Upload};
 use super::line::{Entry, SUBJECT_BYTES};
 use super::request_id::{RequestId, X_REQUEST_ID};
+use super::server_timing::Times;
 use super::upgrade::Traffic;
 use super::{AccessLog, ConnectionContext, RequestSnapshot};
 
@@ -46,6 +47,8 @@ struct Facts {
     route: Option<Arc<Route>>,
     status: Option<StatusCode>,
     refusal: Option<Rejection>,
+    /// How long the decision took, for a client that is told.
+    decided: Option<Duration>,
     upstream: Option<Duration>,
     upload: Option<Rc<Upload>>,
     tunnel: Option<Rc<Traffic>>,
@@ -99,6 +102,7 @@ impl Record {
             route: None,
             status: None,
             refusal: None,
+            decided: None,
             upstream: None,
             upload: None,
             tunnel: None,
@@ -124,6 +128,9 @@ impl Record {
         if let (Some(id), Some(true)) = (given, client.map(|client| client.via_trusted_proxy)) {
             self.facts.id = id;
         }
+        if self.facts.client_learns_times() {
+            self.facts.decided = Some(self.facts.began.elapsed());
+        }
     }
 
     /// The request has a body.
@@ -140,6 +147,19 @@ impl Record {
     pub(super) fn answer(&mut self, status: StatusCode, headers: &mut HeaderMap) {
         self.facts.status = Some(status);
         headers.insert(X_REQUEST_ID, self.facts.id.to_value());
+        self.tell_times(headers);
+    }
+
+    /// Says in the answer how long it took, if this client may know.
+    pub(super) fn tell_times(&self, headers: &mut HeaderMap) {
+        if let Some(decide) = self.facts.decided {
+            let times = Times {
+                decide,
+                upstream: self.facts.upstream,
+                total: self.facts.began.elapsed(),
+            };
+            times.append_to(headers);
+        }
     }
 
     /// The answer is a refusal.
@@ -226,6 +246,17 @@ impl Drop for Record {
 }
 
 impl Facts {
+    /// Only routes that name clients look at the address, and at the clock once more.
+    fn client_learns_times(&self) -> bool {
+        match (&self.route, self.client) {
+            (Some(route), Some(client)) => {
+                let mut told = route.server_timing.iter();
+                told.any(|network| network.contains(&client.address))
+            }
+            (None, _) | (_, None) => false,
+        }
+    }
+
     fn final_status(&self) -> u16 {
         match (&self.end, self.status) {
             (End::Whole | End::Broke(_), Some(status)) => status.as_u16(),

@@ -143,6 +143,7 @@ fn refuse(
         connection.state.end();
     }
     record.refused(response.status(), rejection);
+    record.tell_times(response.headers_mut());
     if let Some(upload) = &asked.upload
         && !asked.http2
         && upload.state() != UploadState::Complete

@@ -80,6 +80,7 @@ pub(crate) fn route(name: &str) -> Route {
         claims: vec![],
         forward_token: false,
         outlive_token: false,
+        server_timing: Vec::new(),
         strip_prefix: false,
         path_allow: PathAllow::default(),
         preflight: Preflight::Deny,

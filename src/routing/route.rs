@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use http::Method;
+use ipnet::IpNet;
 
 use crate::config::{HostPattern, Preflight};
 use crate::headers::{ClaimHeaders, PathAllow};
@@ -30,6 +31,8 @@ pub struct Route {
     pub forward_token: bool,
     /// Whether a WebSocket or event stream may go on when the token that admitted it has ended.
     pub outlive_token: bool,
+    /// Clients that are told how long each phase took; none: nobody.
+    pub server_timing: Box<[IpNet]>,
     /// Whether the matched prefix is taken off.
     pub strip_prefix: bool,
     /// What its paths may hold.

@@ -15,6 +15,7 @@ mod raw_h2;
 mod raw_http;
 mod refusals;
 mod reloading;
+mod server_timing;
 mod serving;
 mod spoofing;
 mod streaming;

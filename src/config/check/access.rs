@@ -7,6 +7,7 @@ use crate::config::claims::normal_name;
 use crate::config::{Authentication, HostPattern, KeySource, Route};
 use crate::headers::laxest_reading;
 
+use super::network;
 use super::warning::Findings;
 
 pub(super) fn check(found: &mut Findings<'_>) {
@@ -105,6 +106,19 @@ fn route(found: &mut Findings<'_>, index: usize) {
             &format!("routes[{index}].auth"),
             message,
         );
+    }
+    for (place, network) in route.server_timing.iter().enumerate() {
+        if network::is_wide(network) {
+            let message = format!(
+                "route `{name}` tells anyone in {network} how long it takes to decide and to answer: \
+                 name those who measure"
+            );
+            found.warn(
+                "server-timing-for-everyone",
+                &format!("routes[{index}].server_timing[{place}]"),
+                message,
+            );
+        }
     }
     let lax = route.path_allow.encoded_slash || route.path_allow.double_slash;
     if lax && route.auth != Authentication::Required {

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use ipnet::IpNet;
+
 use crate::config::{Authentication, Certificates, Host, Upstream, UpstreamUrl};
 
 use super::warning::Findings;
@@ -61,12 +63,7 @@ fn listeners(found: &mut Findings<'_>) {
 
 fn trusted_proxies(found: &mut Findings<'_>) {
     for (index, network) in found.config.server.trusted_proxies.0.iter().enumerate() {
-        // The largest private network is a /8, the unique local addresses of IPv6 are a /7.
-        let least = match network.addr() {
-            IpAddr::V4(_) => 8,
-            IpAddr::V6(_) => 7,
-        };
-        if network.prefix_len() < least {
+        if is_wide(network) {
             found.warn(
                 "trusts-everyone",
                 &format!("server.trusted_proxies[{index}]"),
@@ -90,6 +87,15 @@ fn bad_signatures(found: &mut Findings<'_>) {
             );
         }
     }
+}
+
+/// Wider than any private network: the largest is a /8, the unique local addresses of IPv6 are a /7.
+pub(super) fn is_wide(network: &IpNet) -> bool {
+    let least = match network.addr() {
+        IpAddr::V4(_) => 8,
+        IpAddr::V6(_) => 7,
+    };
+    network.prefix_len() < least
 }
 
 fn upstream(found: &mut Findings<'_>, index: usize) {

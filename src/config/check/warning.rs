@@ -51,6 +51,7 @@ pub const WARNING_CODES: &[&str] = &[
     "public-route-above-protected",
     "self-signed-certificate",
     "sender-binding-ignored",
+    "server-timing-for-everyone",
     "shared-secret",
     "token-to-clear-text-upstream",
     "tokens-over-plaintext",

@@ -183,6 +183,18 @@ const ROUTES: &[(&str, &str, &str, &str)] = &[
     ),
     (
         "path = ",
+        "server_timing = [\"10.0.0.0/33\"]\npath = ",
+        "is not a network",
+        "\"10.0.0.0/8\"",
+    ),
+    (
+        "path = ",
+        "server_timing = true\npath = ",
+        "`server_timing`",
+        "",
+    ),
+    (
+        "path = ",
         "preflight = \"allow\"\npath = ",
         "no value of `preflight`",
         "`deny`, `forward`",

@@ -62,6 +62,7 @@ fn what_is_left_out_has_its_default() {
     );
     assert_eq!((&route.issuers[..], route.upstream), (&[0][..], 0));
     assert!(!route.forward_token && !route.outlive_token && !route.strip_prefix);
+    assert!(route.server_timing.is_empty());
     assert_eq!(route.body_bytes, None);
 }
 
@@ -161,6 +162,8 @@ fn every_key_of_upstreams_and_routes_arrives() {
     assert_eq!(route.claims[0].test, Test::Contains(json!("ops")));
     assert_eq!(route.claims[1].test, Test::Equals(json!([1, 2.5, true])));
     assert!(route.forward_token && route.outlive_token && route.strip_prefix);
+    let told = ["10.0.0.0/8", "192.0.2.1/32"].map(|network| network.parse().unwrap());
+    assert_eq!(route.server_timing, told);
     assert!(route.path_allow.encoded_slash && route.path_allow.double_slash);
     assert_eq!(
         (route.preflight, route.body_bytes),
@@ -363,6 +366,7 @@ any_scope = ["a", "b"]
 claims = { "realm_access.roles" = { contains = "ops" }, tenant = { equals = [1, 2.5, true] } }
 forward_token = true
 outlive_token = true
+server_timing = ["10.0.0.0/8", "192.0.2.1"]
 strip_prefix = true
 path_allow = ["encoded_slash", "double_slash"]
 preflight = "forward"

@@ -85,6 +85,14 @@ fn dangerous_settings_of_the_network_have_codes() {
             "bad-signatures-unlimited",
             and("[server.limits]\nbad_signatures_per_worker = \"off\""),
         ),
+        (
+            "server-timing-for-everyone",
+            in_route("server_timing = [\"10.0.0.0/8\", \"0.0.0.0/0\"]"),
+        ),
+        (
+            "server-timing-for-everyone",
+            in_route("server_timing = \"::/0\""),
+        ),
         ("admin-is-upstream", leading_to("http://localhost:8081")),
         (
             "admin-is-upstream",
@@ -195,6 +203,7 @@ fn near_misses_are_not_warned_about() {
         key("forward_token = true").replace("http://127.0.0.1:9000", "https://orders"),
         key("path_allow = [\"double_slash\"]"),
         key("auth = \"optional\""),
+        key("server_timing = [\"10.0.0.0/8\", \"fc00::/7\", \"127.0.0.1\"]"),
         quiet_with(
             "tls =",
             "trusted_proxies = [\"10.0.0.0/8\", \"fc00::/7\"]\ntls =",
