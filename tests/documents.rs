@@ -290,6 +290,7 @@ fn every_page_is_there_and_every_link_leads_to_a_file() {
         "metrics",
         "threat-model",
         "benchmarks",
+        "load-testing",
     ] {
         assert!(
             read("README.md").contains(&format!("docs/{name}.md")),
