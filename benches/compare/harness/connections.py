@@ -10,7 +10,7 @@ from .proxies import World, make
 from .progress import Progress
 
 # Seconds that idle connections are left alone before memory is read: longer than any proxy waits to give buffers back.
-SETTLE = 2.5
+SETTLE = 2.0
 
 
 def idle_kib(world: World, load: Load, name: str, protocol: str, count: int) -> float:

@@ -20,14 +20,12 @@ CONNECTIONS = 1
 class Counted(Portcullis):
     """The gateway under callgrind, on any core."""
 
-    def start(self) -> "Counted":
-        self.only = "plain"
+    def launch(self) -> None:
         command = self.commands()["plain"]
-        valgrind = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={self.home}/out", *command]
+        valgrind = ["valgrind", "--tool=callgrind", "--separate-threads=yes", f"--callgrind-out-file={self.home}/out", *command]
         cores = f"0-{machine.cores() - 1}"
         self.processes["plain"] = start(valgrind, cores, self.log, cwd=self.home)
         wait_for_port(self.ports["plain"], self.processes["plain"], self.log, 120)
-        return self
 
 
 def per_request(proxy: Counted, load: Load, path: str, tokens: Path | None, requests: int, once: bool = False) -> float:
@@ -59,20 +57,21 @@ def per_request(proxy: Counted, load: Load, path: str, tokens: Path | None, requ
 
 
 def dump(proxy: Counted) -> int:
-    """Has callgrind write what it counted since the last time, and reads the sum."""
+    """Has callgrind write what it counted since the last time, a file for each thread, and takes the busiest thread's
+    sum: that of the one worker. What the others do goes by the clock, which callgrind slows down fiftyfold."""
     before = set(proxy.home.glob("out.*"))
     run(["callgrind_control", "-d", proxy.pid("h1")], cwd=proxy.home)
     end = time.monotonic() + 60
     while time.monotonic() < end:
-        for path in set(proxy.home.glob("out.*")) - before:
-            if (count := total(path.read_text(errors="replace"))) is not None:
-                return count
+        totals = [total(path.read_text(errors="replace")) for path in set(proxy.home.glob("out.*")) - before]
+        if totals and None not in totals:
+            return max(totals)
         time.sleep(0.05)
     raise Failed(f"callgrind wrote nothing: {proxy.log.read_text()[-1000:]}")
 
 
 def total(text: str) -> int | None:
-    """The sum of a profile, which is its last line."""
+    """The sum of a profile, which is its last line; none while it is being written."""
     found = re.search(r"^totals: (\d+)", text, re.MULTILINE)
     return int(found.group(1)) if found else None
 
@@ -90,7 +89,7 @@ def measure(world: World, load: Load, hot: Path, unique: Path, routes: list[int]
             proxy.stop()
 
     def with_keys(count: int) -> tuple[float, float]:
-        proxy = Counted(world, jwks={"EdDSA": world.mint.crowd("EdDSA", count)}).start()
+        proxy = Counted(world, eddsa_keys=world.mint.crowd("EdDSA", count)).start()
         try:
             fresh = per_request(proxy, load, "/eddsa/1k", unique, requests, once=True)
             return per_request(proxy, load, "/eddsa/1k", hot, requests), fresh

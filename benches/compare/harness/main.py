@@ -44,7 +44,7 @@ def plans(arguments: argparse.Namespace) -> Plan:
     if arguments.smoke:
         return Plan(rows.smoke(), ("ES256", "EdDSA"), 1, 1, 1, 0.2, 0.1, 4_000, 1e9, 15)
     if arguments.quick:
-        return Plan(rows.quick(), ALGORITHMS, rounds or 5, rounds or 6, 3, 1.0, 0.2, 24_000, 112, 172)
+        return Plan(rows.quick(), ALGORITHMS, rounds or 6, rounds or 7, 3, 0.6, 0.15, 16_000, 100, 165)
     seconds = arguments.seconds
     count = rounds or 7
     expected = len(rows.full()) * (seconds + 0.8) * count * 1.15 + 1500
@@ -55,7 +55,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benches/compare/run", description="Portcullis beside nginx, HAProxy and Envoy.")
     parser.add_argument("--quick", action="store_true", help="the goals alone, within three minutes once all is built")
     parser.add_argument("--smoke", action="store_true", help="seconds, to see that it works: no HAProxy, no Envoy, no files")
-    parser.add_argument("--rounds", type=int, help="rounds that count (7; quick: 5)")
+    parser.add_argument("--rounds", type=int, help="rounds that count (7; quick: 6)")
     parser.add_argument("--seconds", type=float, default=2.0, help="of each window of the full run (2)")
     parser.add_argument("--only", action="append", metavar="TEXT", help="rows of the full run whose key holds TEXT; no growth")
     parser.add_argument("--noisy", action="store_true", help="tell the figures although the control moved; docs stay as they are")
@@ -209,7 +209,7 @@ class Run:
         step.step("instructions under callgrind")
         hot, unique = tokens["EdDSA", "hot"], self.callgrind_tokens()
         counts = ([1, 10_000], [1, 1_000]) if quick else ([1, 10, 100, 1_000, 10_000], [1, 10, 100, 1_000])
-        more["instructions"] = instructions.measure(world, load, hot, unique, *counts, 600 if quick else 4_000)
+        more["instructions"] = instructions.measure(world, load, hot, unique, *counts, 300 if quick else 4_000)
         if not quick:
             more |= self.growth(tokens)
             more["handshakes"] = connections.handshakes(world, load, peers, self.plan.rounds, self.plan.seconds, step)
@@ -246,7 +246,7 @@ class Run:
 
     def callgrind_tokens(self) -> Path:
         """Few: each costs milliseconds there."""
-        return self.world.mint.tokens("EdDSA", "callgrind", 200 if self.options.quick or self.options.smoke else 1_000)
+        return self.world.mint.tokens("EdDSA", "callgrind", 100 if self.options.quick or self.options.smoke else 1_000)
 
 
 def certificate(directory: Path) -> tuple[Path, Path]:

@@ -88,16 +88,17 @@ class Mint:
         stranger = self.new_key(algorithm, f"stranger-{algorithm.lower()}")
         return self.tokens(algorithm, "forged", count, key=stranger)
 
-    def crowd(self, algorithm: str, count: int) -> Path:
-        """A JWK Set in which the issuer's key is one of many."""
-        jwks = json.loads(self.key(algorithm).jwks.read_text())
+    def crowd(self, algorithm: str, count: int) -> list[Path]:
+        """JWK Sets of so many keys together, the issuer's own in the first; a set holds a hundred at most."""
         with ThreadPoolExecutor(machine.cores()) as pool:
             names = [f"crowd-{count}-{n}" for n in range(count - 1)]
-            for key in pool.map(lambda name: self.public_jwk(algorithm, name), names):
-                jwks["keys"].append(key)
-        path = self.directory / f"crowd-{algorithm}-{count}.json"
-        path.write_text(json.dumps(jwks))
-        return path
+            keys = json.loads(self.key(algorithm).jwks.read_text())["keys"]
+            keys += pool.map(lambda name: self.public_jwk(algorithm, name), names)
+        sets = []
+        for first in range(0, count, 100):
+            sets.append(self.directory / f"crowd-{algorithm}-{count}-{first}.json")
+            sets[-1].write_text(json.dumps({"keys": keys[first : first + 100]}))
+        return sets
 
     def public_jwk(self, algorithm: str, name: str) -> dict:
         home = self.directory / "crowd"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .. import machine
-from ..processes import free_port, start, stop, wait_for_port
+from ..processes import Failed, free_port, start, stop, wait_for_port
 from ..tokens import Mint
 
 _serial = itertools.count(1)
@@ -52,12 +52,23 @@ class Proxy:
         raise NotImplementedError
 
     def start(self) -> "Proxy":
+        """Starts it, on other ports if a connection of someone's has taken one meanwhile."""
+        for _ in range(3):
+            try:
+                self.launch()
+                return self
+            except Failed as failure:
+                self.stop()
+                self.ports = {"plain": free_port(), "tls": free_port()}
+                why = failure
+        raise Failed(f"{self.name} does not start: {why}")
+
+    def launch(self) -> None:
         for what, command in self.commands().items():
             process = start(command, self.cores, self.log, cwd=self.home)
             self.processes[what] = process
             for listener in ("plain", "tls") if what == "both" else (what,):
                 wait_for_port(self.ports[listener], process, self.log)
-        return self
 
     def stop(self) -> None:
         for process in self.processes.values():

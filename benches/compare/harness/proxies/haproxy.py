@@ -19,7 +19,7 @@ class HAProxy(Proxy):
         text = f"""
 global
     nbthread 1
-    maxconn 20000
+    maxconn 9000
     ssl-default-bind-options ssl-min-ver TLSv1.2
 defaults
     mode http
@@ -41,7 +41,7 @@ backend open
     server api 127.0.0.1:{world.upstream_port}
 """
         text += "".join(self.checked(alg) for alg in checked)
-        return {"both": ["haproxy", "-db", "-q", "-f", str(self.write("haproxy.cfg", text))]}
+        return {"both": ["haproxy", "-db", "-f", str(self.write("haproxy.cfg", text))]}
 
     def checked(self, algorithm: str) -> str:
         key = self.world.mint.key(algorithm)

@@ -8,8 +8,8 @@ from .base import Proxy
 
 HEAD = """
 {modules}
-daemon off; pid nginx.pid; worker_processes 1; worker_rlimit_nofile 65536; error_log stderr crit;
-events {{ worker_connections 32768; }}
+daemon off; pid nginx.pid; worker_processes 1; error_log stderr crit;
+events {{ worker_connections 18000; }}
 """
 HTTP = """
     client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path f; uwsgi_temp_path u; scgi_temp_path s;
@@ -52,6 +52,7 @@ http {{{HTTP}
         listen 127.0.0.1:{self.ports["plain"]} reuseport backlog=16384;
         listen 127.0.0.1:{self.ports["tls"]} ssl http2 reuseport backlog=16384;
         ssl_certificate {world.certificate}; ssl_certificate_key {world.private_key};
+        ssl_protocols TLSv1.2 TLSv1.3;
         location / {{
             proxy_pass http://api; proxy_http_version 1.1; proxy_set_header Connection "";
             proxy_set_header Host $host; proxy_set_header X-Forwarded-For $remote_addr;
@@ -82,4 +83,4 @@ stream {{
 
 
 def command(path, proxy: Proxy) -> list[str]:
-    return ["nginx", "-p", str(proxy.home), "-c", str(path), "-e", str(proxy.home / "error.log")]
+    return ["nginx", "-p", str(proxy.home), "-c", str(path), "-e", "stderr"]

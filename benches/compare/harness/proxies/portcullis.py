@@ -10,16 +10,16 @@ class Portcullis(Proxy):
     name = "portcullis"
     algorithms = ("RS256", "ES256", "EdDSA")
 
-    def __init__(self, world: World, routes: int = 0, jwks: dict[str, Path] | None = None, only: str | None = None):
-        """`routes`: how many more there are; `jwks`: other key sets than the plain ones; `only`: one of its listeners."""
+    def __init__(self, world: World, routes: int = 1, eddsa_keys: list[Path] | None = None):
+        """`routes`: how many lie beside those that are asked for; `eddsa_keys`: JWK Sets, the first for the EdDSA issuer,
+        each other for an issuer of its own on the same route."""
         super().__init__(world)
         self.routes = routes
-        self.jwks = jwks or {}
-        self.only = only
+        self.eddsa_keys = eddsa_keys or []
 
     def commands(self):
         commands = {}
-        for listener in ("plain", "tls") if self.only is None else (self.only,):
+        for listener in ("plain", "tls"):
             path = self.write(f"{listener}.toml", self.configuration(listener))
             commands[listener] = [str(self.world.portcullis), "run", "-c", str(path)]
         return commands
@@ -33,7 +33,7 @@ listen = ["127.0.0.1:{self.ports[listener]}"]
 workers = 1
 {tls}
 [server.limits]
-connections = 20000
+connections = 9000
 idle_timeout = "1h"
 [admin]
 listen = "off"
@@ -57,20 +57,29 @@ auth = "none"
             f'[[routes]]\nname = "more-{n}"\npath = "/more/{n}/things"\nupstream = "api"\nauth = "none"\n'
             for n in range(self.routes)
         )
+        text += "".join(table(f"crowd-{n}", "EdDSA", path, f"https://{n}.test") for n, path in enumerate(self.eddsa_keys[1:]))
         return text
 
     def checked(self, algorithm: str) -> str:
-        name = algorithm.lower()
-        return f"""
-[[issuers]]
-name = "{name}"
-issuer = "{issuer(algorithm)}"
-audiences = ["{AUDIENCE}"]
-algorithms = ["{algorithm}"]
-keys = {{ jwks_file = "{self.jwks.get(algorithm) or self.world.mint.key(algorithm).jwks}" }}
+        name, keys, crowd = algorithm.lower(), self.world.mint.key(algorithm).jwks, ""
+        if algorithm == "EdDSA" and self.eddsa_keys:
+            keys = self.eddsa_keys[0]
+            crowd = "".join(f', "crowd-{n}"' for n in range(len(self.eddsa_keys) - 1))
+        return f"""{table(name, algorithm, keys, issuer(algorithm))}
 [[routes]]
 name = "{name}"
 path = "/{name}"
 upstream = "api"
-issuers = ["{name}"]
+issuers = ["{name}"{crowd}]
+"""
+
+
+def table(name: str, algorithm: str, keys: Path, iss: str) -> str:
+    return f"""
+[[issuers]]
+name = "{name}"
+issuer = "{iss}"
+audiences = ["{AUDIENCE}"]
+algorithms = ["{algorithm}"]
+keys = {{ jwks_file = "{keys}" }}
 """
