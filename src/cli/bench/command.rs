@@ -137,7 +137,7 @@ struct Subject {
 
 impl Subject {
     /// How many measurements it has in a round.
-    const PARTS: usize = 4;
+    const PARTS: usize = 5;
 
     fn new(fixture: Fixture) -> Result<Self, Failure> {
         Ok(Self {
@@ -162,6 +162,9 @@ impl Subject {
         row.signature.add(self.signatures(slice, &mut judge));
         row.decision.add(decisions(slice, &mut judge, &self.good));
         row.forged.add(decisions(slice, &mut judge, &self.forged));
+        let mut remembering = self.fixture.remembering_judge();
+        row.known
+            .add(decisions(slice, &mut remembering, &self.good));
         row.all_cores.add(self.on_all_cores(slice, cores));
     }
 
@@ -223,7 +226,7 @@ mod tests {
             .collect();
         assert_eq!(names, ["EdDSA", "HS256"]);
         for row in json["algorithms"].as_array().unwrap() {
-            for figure in ["signature_ns", "decision_ns", "forged_ns"] {
+            for figure in ["signature_ns", "decision_ns", "known_ns", "forged_ns"] {
                 assert!(row[figure]["median"].as_f64().unwrap() > 0.0, "{row}");
             }
             assert!(

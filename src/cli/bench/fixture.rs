@@ -12,17 +12,23 @@ use crate::cli::failure::Failure;
 use crate::cli::token::random_jti;
 use crate::clock::{Clock, UnixTime};
 use crate::config::{self, Environment};
-use crate::gate::{Admission, Head, Peer, Reason, Rejection, Unobserved, decide};
+use crate::gate::{Admission, Head, Peer, Reason, Rejection, Unobserved, WorkerMemory, decide};
 use crate::jwt::{
-    Algorithm, CompactJws, KeyError, KeyFamily, SigningKey, TokenError, VerifyingKey,
+    Algorithm, CompactJws, KeyError, KeyFamily, PreparedKeys, SigningKey, TokenError, VerifyingKey,
 };
 use crate::keys::generated_key;
 use crate::metrics::Metrics;
+use crate::revocation::RevocationSet;
 use crate::secret::Secret;
 use crate::snapshot::{Fixtures, Snapshot};
 
-/// A route that wants a scope, and three claim headers, as an API has them.
+/// A route that wants a scope, and three claim headers, as an API has them. Forged tokens are looked at however many come:
+/// the check is what is measured.
 const ROUTE: &str = r#"
+[server.limits]
+bad_signatures_per_client = "off"
+bad_signatures_per_worker = "off"
+
 [claim_headers]
 "X-Auth-Subject" = "sub"
 "X-Auth-Scope" = "scope"
@@ -34,6 +40,9 @@ path = "/orders"
 upstream = "http://127.0.0.1:9"
 scopes = ["orders:read"]
 "#;
+
+/// For the few tokens that are measured.
+const TOKEN_CACHE_BYTES: u64 = 1024 * 1024;
 
 /// Who issues the tokens.
 const ISSUER: &str = "https://bench.example/";
@@ -127,9 +136,23 @@ impl Fixture {
         Ok(parts)
     }
 
-    /// What a worker decides with.
+    /// What a worker decides with that remembers no token.
     pub(super) fn judge(&self) -> Judge<'_> {
-        Judge { fixture: self }
+        self.judge_with(0)
+    }
+
+    /// What a worker decides with that remembers tokens.
+    pub(super) fn remembering_judge(&self) -> Judge<'_> {
+        self.judge_with(TOKEN_CACHE_BYTES)
+    }
+
+    fn judge_with(&self, token_cache: u64) -> Judge<'_> {
+        Judge {
+            fixture: self,
+            revocations: RevocationSet::default(),
+            memory: WorkerMemory::new(token_cache),
+            keys: PreparedKeys::default(),
+        }
     }
 
     fn credentials(&self, credentials: Credentials) -> Result<Option<String>, Failure> {
@@ -202,21 +225,34 @@ fn key_failure(error: KeyError) -> Failure {
 /// One worker's part: what it decides with, and remembers.
 pub(super) struct Judge<'f> {
     fixture: &'f Fixture,
+    revocations: RevocationSet,
+    memory: WorkerMemory,
+    keys: PreparedKeys,
 }
 
 impl Judge<'_> {
     /// The product: one whole decision.
     pub(super) fn decide(&mut self, head: &mut Head) -> Result<Admission, Rejection> {
         let fixture = self.fixture;
-        decide(&fixture.snapshot, head, fixture.now, &mut Unobserved)
+        decide(
+            &fixture.snapshot,
+            &self.revocations,
+            &mut self.memory,
+            head,
+            fixture.now,
+            &mut Unobserved,
+        )
     }
 
     /// The signature alone.
     pub(super) fn check_signature(&mut self, jws: &CompactJws<'_>) -> Result<(), TokenError> {
         let fixture = self.fixture;
-        fixture
-            .key
-            .check(fixture.algorithm, jws.signing_input, jws.signature)
+        fixture.key.check(
+            fixture.algorithm,
+            jws.signing_input,
+            jws.signature,
+            &mut self.keys,
+        )
     }
 }
 

@@ -27,6 +27,8 @@ pub(super) struct AlgorithmRow {
     pub(super) signature: Rounds,
     /// A whole decision on a token that was never seen.
     pub(super) decision: Rounds,
+    /// A whole decision on a token that the worker has verified before.
+    pub(super) known: Rounds,
     /// The refusal of a forged token.
     pub(super) forged: Rounds,
     /// Decisions in a second on all cores.
@@ -48,6 +50,7 @@ impl AlgorithmRow {
             name,
             signature: Rounds::default(),
             decision: Rounds::default(),
+            known: Rounds::default(),
             forged: Rounds::default(),
             all_cores: Rounds::default(),
         }
@@ -77,23 +80,25 @@ impl Report {
         };
         let _ = writeln!(
             text,
-            "{:<10} {:>12} {:>12} {:>14} {:>14} {:>12}",
+            "{:<10} {:>12} {:>12} {:>14} {:>14} {:>12} {:>12}",
             "algorithm",
             "signature",
             "decision",
             "a second",
             format!("on {cores}"),
+            "known token",
             "forged"
         );
         for row in &self.algorithms {
             let _ = writeln!(
                 text,
-                "{:<10} {:>12} {:>12} {:>14} {:>14} {:>12}",
+                "{:<10} {:>12} {:>12} {:>14} {:>14} {:>12} {:>12}",
                 row.name,
                 time(row.signature.median()),
                 time(row.decision.median()),
                 rate(1.0 / row.decision.median()),
                 rate(row.all_cores.median()),
+                time(row.known.median()),
                 time(row.forged.median()),
             );
         }
@@ -118,8 +123,9 @@ impl Report {
             "
 Medians of {ROUNDS} rounds, on one core unless it says otherwise. `signature` is its check alone; `decision` is all
 between the head of a request and the head that goes upstream: route, header fields, token, scope, three claim headers.
-Each is on a token of {bytes} bytes (the first algorithm's) that was never seen before; what a worker has seen and
-remembers costs less. A forged token is refused after a whole signature check, the others before it.
+Each is on a token of {bytes} bytes (the first algorithm's) that was never seen before, but `known token`: the whole
+decision on one that the worker has verified and remembers. A forged token is refused after a whole signature check, the
+others before it.
 
 What is left out: reading the request and forwarding it, TLS, and your upstream. They come on top for each request, so a
 machine that only forwards new tokens passes fewer a second than stand here; docs/load-testing.md measures all of it.
@@ -135,6 +141,7 @@ machine that only forwards new tokens passes fewer a second than stand here; doc
                 "algorithm": row.name,
                 "signature_ns": figure(&row.signature, 1e9),
                 "decision_ns": figure(&row.decision, 1e9),
+                "known_ns": figure(&row.known, 1e9),
                 "forged_ns": figure(&row.forged, 1e9),
                 "per_second_and_core": rounded(1.0 / row.decision.median()),
                 "all_cores_per_second": figure(&row.all_cores, 1.0),
