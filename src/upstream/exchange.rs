@@ -51,32 +51,35 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Result<Answer, NoAnswer>> {
         if let Sending::Going = self.sending
-            && let Poll::Ready(sent) = self.upload.poll(connection, Some(&self.pace), cx)
+            && let Poll::Ready(sent) = self.upload.poll(connection, &self.pace, cx)
         {
             self.sending = match sent {
                 Ok(()) => Sending::Done,
                 // It may have been answered before (RFC 9112 §9.5): that is worth reading.
                 Err(error @ BrokenAnswer::Io(_)) if self.upload.is_written() => {
+                    self.pace.deadline.set(Some(self.pace.limit));
                     Sending::Refused(error)
                 }
                 Err(error) => return Poll::Ready(Err(NoAnswer::Broken(error))),
             };
         }
-        match self.reader.poll(connection, scratch, cx) {
-            Poll::Ready(answer) => Poll::Ready(answer.map_err(NoAnswer::Broken)),
-            Poll::Pending => {
-                ready!(self.pace.deadline.poll_expired(cx));
-                Poll::Ready(Err(NoAnswer::Timeout))
-            }
+        // What comes before anything was asked is no answer.
+        if self.upload.is_written()
+            && let Poll::Ready(answer) = self.reader.poll(connection, scratch, cx)
+        {
+            return Poll::Ready(answer.map_err(NoAnswer::Broken));
         }
+        ready!(self.pace.deadline.poll_expired(cx));
+        Poll::Ready(Err(NoAnswer::Timeout))
     }
 
-    /// Whether the request can be sent once more after `error`: nothing of it was written; or it is one that may be
+    /// Whether the request can be sent once more after `error`: nothing of it was written; or it is bodiless and may be
     /// repeated, and the connection ended without a byte of an answer.
     pub(super) fn may_repeat(&self, error: &BrokenAnswer, repeatable: bool) -> bool {
         match error {
             BrokenAnswer::Io(_) | BrokenAnswer::NoAnswer => {
-                !self.upload.is_written() || (repeatable && !self.reader.heard)
+                !self.upload.is_written()
+                    || (repeatable && self.upload.is_bodiless() && !self.reader.heard)
             }
             BrokenAnswer::CutHead
             | BrokenAnswer::CutBody
@@ -224,7 +227,7 @@ where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    std::future::poll_fn(|cx| match upload.poll(&connection, Some(&pace), cx) {
+    std::future::poll_fn(|cx| match upload.poll(&connection, &pace, cx) {
         Poll::Ready(sent) => Poll::Ready(sent),
         Poll::Pending => {
             ready!(pace.deadline.poll_expired(cx));

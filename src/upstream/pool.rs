@@ -17,7 +17,7 @@ use crate::net::{Deadlines, Expired};
 use super::balance::Random;
 use super::connect::connect;
 use super::connection::{Connection, Stream};
-use super::encode::{RequestFraming, frame, write_head};
+use super::encode::{frame, write_head};
 use super::exchange::{Answer, Exchange, NoAnswer, Reader, Sending, send_rest};
 use super::framing::Asked;
 use super::idle::Idle;
@@ -112,8 +112,8 @@ impl Pools {
             Ok(lease) => lease,
             Err(first) => Box::pin(self.lease_new(upstream, first, true)).await?,
         };
-        let (mut exchange, bodiless) = self.exchange(upstream, request)?;
-        let repeatable = replayable && bodiless && lease.reused;
+        let mut exchange = self.exchange(upstream, request)?;
+        let repeatable = replayable && lease.reused;
         let outcome = self.answer(&lease, &mut exchange).await;
         if let Err(NoAnswer::Broken(error)) = &outcome
             && exchange.may_repeat(error, repeatable)
@@ -149,12 +149,12 @@ impl Pools {
         self.finish(lease, exchange, outcome, began)
     }
 
-    /// The exchange for a request, and whether it has no body.
+    /// The exchange for a request.
     fn exchange<B>(
         &self,
         upstream: &Upstream,
         request: &mut Request<B>,
-    ) -> Result<(Exchange<B>, bool), SendError>
+    ) -> Result<Exchange<B>, SendError>
     where
         B: Body<Data = Bytes> + Default + Unpin,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -176,7 +176,7 @@ impl Pools {
         let room = std::mem::take(request.headers_mut());
         let body = std::mem::take(request.body_mut());
         let limit = upstream.config.response_timeout;
-        let exchange = Exchange {
+        Ok(Exchange {
             upload: Upload::new(head, body, framing),
             sending: Sending::Going,
             reader: Reader::new(asked, room),
@@ -184,8 +184,7 @@ impl Pools {
                 deadline: self.deadlines.arm(Some(limit)),
                 limit,
             },
-        };
-        Ok((exchange, framing == RequestFraming::Length(0)))
+        })
     }
 
     /// One try on one connection.

@@ -26,12 +26,21 @@ pub(super) struct Upload<B> {
     /// `None` when all of it is queued or written.
     body: Option<B>,
     framing: RequestFraming,
-    /// Whether writing has begun, with or without success.
-    tried: bool,
+    bodiless: bool,
+    gone: Gone,
     /// Whether the next part was waited for once before what is queued is written without it.
     waited: bool,
-    /// Whether a byte may have been written.
-    written: bool,
+}
+
+/// How much of a request has gone out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Gone {
+    /// Nothing, and nothing was tried.
+    Untried,
+    /// Nothing.
+    Nothing,
+    /// A byte may have been written.
+    Something,
 }
 
 /// When the answer to a request is due: `limit` after the upstream has taken a part of it, or the end. While the client
@@ -56,22 +65,26 @@ where
             tail: b"",
             body: (!bodiless).then_some(body),
             framing,
-            tried: false,
+            bodiless,
+            gone: Gone::Untried,
             waited: false,
-            written: false,
         }
+    }
+
+    /// Whether there is no body, and was none.
+    pub(super) fn is_bodiless(&self) -> bool {
+        self.bodiless
     }
 
     /// Whether a byte of it may have gone out.
     pub(super) fn is_written(&self) -> bool {
-        self.written
+        self.gone == Gone::Something
     }
 
     /// Makes a request without a body, or one of which nothing was written, ready for another connection.
     pub(super) fn rewind(&mut self) {
         self.at = 0;
-        self.tried = false;
-        self.written = false;
+        self.gone = Gone::Untried;
     }
 
     /// The buffer of the head, for another one.
@@ -79,7 +92,7 @@ where
         self.front
     }
 
-    /// Writes what can be written. Ready when all of it is.
+    /// Writes what can be written. Ready when all of it is. `pace` moves if there is a body.
     ///
     /// # Errors
     /// [`BrokenAnswer::Io`] when the upstream takes no more, which may have been answered before; the others are the
@@ -87,17 +100,17 @@ where
     pub(super) fn poll(
         &mut self,
         connection: &Connection,
-        pace: Option<&Pace>,
+        pace: &Pace,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), BrokenAnswer>> {
         loop {
             // The beginning of a body goes with the head.
-            if self.body.is_some() && (self.is_drained() || !self.tried || self.waited) {
+            if self.body.is_some()
+                && (self.is_drained() || self.gone == Gone::Untried || self.waited)
+            {
                 ready!(self.fill(cx))?;
-                if let Some(pace) = pace {
-                    let waits = self.is_drained() && self.body.is_some();
-                    pace.deadline.set((!waits).then_some(pace.limit));
-                }
+                let waits = self.is_drained() && self.body.is_some();
+                pace.deadline.set((!waits).then_some(pace.limit));
             }
             if self.is_drained() {
                 ready!(connection.poll_flush(cx))?;
@@ -108,6 +121,9 @@ where
             }
             let written = ready!(self.poll_write(connection, cx))?;
             self.advance(written);
+            if !self.bodiless {
+                pace.deadline.set(Some(pace.limit));
+            }
         }
     }
 
@@ -207,8 +223,11 @@ where
         connection: &Connection,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        self.tried = true;
-        self.written |= connection.buffers_writes();
+        if connection.buffers_writes() {
+            self.gone = Gone::Something;
+        } else if self.gone == Gone::Untried {
+            self.gone = Gone::Nothing;
+        }
         let front = &self.front[self.at..];
         let poll = if self.part.is_empty() && self.tail.is_empty() {
             connection.poll_write(cx, front)
@@ -223,7 +242,7 @@ where
     }
 
     fn advance(&mut self, mut bytes: usize) {
-        self.written = true;
+        self.gone = Gone::Something;
         let front = bytes.min(self.front.len() - self.at);
         self.at += front;
         bytes -= front;
@@ -257,6 +276,13 @@ const SMALL: usize = 8 * 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl<B> Upload<B> {
+        /// As if a byte had gone out.
+        pub(in super::super) fn set_written(&mut self) {
+            self.gone = Gone::Something;
+        }
+    }
 
     #[test]
     fn sizes_are_hexadecimal() {

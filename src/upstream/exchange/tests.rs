@@ -1,5 +1,7 @@
+use http_body_util::Empty;
 use proptest::prelude::*;
 
+use super::super::encode::RequestFraming;
 use super::*;
 
 const GET: Asked = Asked {
@@ -78,6 +80,48 @@ fn a_head_has_a_limit_in_whatever_parts_it_comes() {
     for size in [7, 1000, 16 * 1024, long.len()] {
         let outcome = read(GET, long.as_bytes().chunks(size));
         assert_eq!(outcome, Err("the head is too long".to_owned()), "{size}");
+    }
+}
+
+#[test]
+fn what_may_have_had_an_effect_is_not_repeated() {
+    let io = || BrokenAnswer::Io(std::io::ErrorKind::ConnectionReset.into());
+    let deadlines = crate::net::Deadlines::new(std::time::Instant::now());
+    // Whether a byte was written, and there was no body; whether it may be repeated, and a byte was heard.
+    for (written, bodiless, repeatable, heard, again) in [
+        (false, true, false, false, true),
+        (false, false, false, false, true),
+        (true, true, true, false, true),
+        (true, true, true, true, false),
+        (true, true, false, false, false),
+        (true, false, true, false, false),
+    ] {
+        let framing = if bodiless {
+            RequestFraming::Length(0)
+        } else {
+            RequestFraming::Chunks
+        };
+        let limit = std::time::Duration::from_secs(1);
+        let mut exchange = Exchange {
+            upload: Upload::new(Vec::new(), Empty::<Bytes>::new(), framing),
+            sending: Sending::Going,
+            reader: Reader::new(GET, HeaderMap::new()),
+            pace: Pace {
+                deadline: deadlines.arm(Some(limit)),
+                limit,
+            },
+        };
+        exchange.reader.heard = heard;
+        if written {
+            exchange.upload.set_written();
+        }
+        for error in [io(), BrokenAnswer::NoAnswer] {
+            let case = (written, bodiless, repeatable, heard);
+            assert_eq!(exchange.may_repeat(&error, repeatable), again, "{case:?}");
+        }
+        for error in [BrokenAnswer::CutHead, BrokenAnswer::StatusLine] {
+            assert!(!exchange.may_repeat(&error, repeatable));
+        }
     }
 }
 

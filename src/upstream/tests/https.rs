@@ -9,8 +9,18 @@ use tokio_rustls::TlsAcceptor;
 use super::super::Upstream;
 use super::*;
 
-/// A CA file, and a server with a certificate of that CA for `name` that answers with the SNI and ALPN it saw.
+/// A CA file, and a server with a certificate of that CA for `name` that answers one request of a connection.
 async fn tls_server(name: &str) -> (tempfile::NamedTempFile, u16) {
+    tls_server_of(name, 1, b"").await
+}
+
+/// One that answers so many, with the SNI and ALPN it saw and the number of the connection, says its last words and
+/// closes.
+async fn tls_server_of(
+    name: &str,
+    requests: usize,
+    last_words: &'static [u8],
+) -> (tempfile::NamedTempFile, u16) {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let key = KeyPair::generate().expect("a key");
@@ -34,20 +44,28 @@ async fn tls_server(name: &str) -> (tempfile::NamedTempFile, u16) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = listener.local_addr().expect("an address").port();
     tokio::task::spawn_local(async move {
-        loop {
+        for number in 0.. {
             let (tcp, _) = listener.accept().await.expect("a connection");
             let Ok(mut tls) = acceptor.accept(tcp).await else {
                 continue;
             };
             let session = tls.get_ref().1;
             let alpn = String::from_utf8_lossy(session.alpn_protocol().unwrap_or(b"none"));
-            let body = format!("{} {alpn}", session.server_name().unwrap_or("no name"));
+            let name = session.server_name().unwrap_or("no name");
+            let body = format!("{name} {alpn} {number}");
             let length = body.len();
             let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{body}");
-            let mut head = [0; 4096];
-            let _ = tls.read(&mut head).await;
-            let _ = tls.write_all(answer.as_bytes()).await;
-            let _ = tls.shutdown().await;
+            tokio::task::spawn_local(async move {
+                let mut head = [0; 4096];
+                for _ in 0..requests {
+                    let _ = tls.read(&mut head).await;
+                    let _ = tls.write_all(answer.as_bytes()).await;
+                }
+                let _ = tls.write_all(last_words).await;
+                let _ = tls.shutdown().await;
+                // The client's goodbye.
+                assert_eq!(tls.read(&mut head).await.ok(), Some(0));
+            });
         }
     });
     (file, port)
@@ -68,8 +86,29 @@ fn the_given_ca_is_trusted_for_the_name_of_the_url() {
         let upstream = upstream_of(&[https("localhost", port)], |settings| {
             settings.ca = Some(ca.path().to_owned());
         });
-        assert_eq!(worker.get(&upstream).await, "localhost http/1.1");
+        assert_eq!(worker.get(&upstream).await, "localhost http/1.1 0");
     });
+}
+
+#[test]
+fn a_connection_is_used_until_its_end_or_bytes_that_nobody_asked_for() {
+    for last_words in [
+        &b""[..],
+        b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\npoison",
+    ] {
+        on_a_worker(|worker| async move {
+            let (ca, port) = tls_server_of("localhost", 3, last_words).await;
+            let upstream = upstream_of(&[https("localhost", port)], |settings| {
+                settings.ca = Some(ca.path().to_owned());
+            });
+            for number in [0, 0, 0, 1, 1, 1, 2] {
+                // Session tickets come meanwhile, which are no such bytes.
+                settle().await;
+                let expected = format!("localhost http/1.1 {number}");
+                assert_eq!(worker.get(&upstream).await, expected);
+            }
+        });
+    }
 }
 
 #[test]
