@@ -117,9 +117,14 @@ impl Report {
                 rate(1.0 / seconds)
             );
         }
+        text.push_str(&self.explanation());
+        text
+    }
+
+    /// What the figures mean, and what they leave out.
+    fn explanation(&self) -> String {
         let bytes = self.token_bytes;
-        let _ = write!(
-            text,
+        format!(
             "
 Medians of {ROUNDS} rounds, on one core unless it says otherwise. `signature` is its check alone; `decision` is all
 between the head of a request and the head that goes upstream: route, header fields, token, scope, three claim headers.
@@ -130,8 +135,7 @@ others before it.
 What is left out: reading the request and forwarding it, TLS, and your upstream. They come on top for each request, so a
 machine that only forwards new tokens passes fewer a second than stand here; docs/load-testing.md measures all of it.
 "
-        );
-        text
+        )
     }
 
     /// For programs. Times in nanoseconds.

@@ -4,7 +4,7 @@ use http::{HeaderMap, Method, Request};
 use http_body_util::{BodyExt as _, Empty};
 use hyper_util::rt::TokioIo;
 use proptest::prelude::*;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::super::exchange::Reader;
 use super::super::framing::Asked;
@@ -72,6 +72,9 @@ fn hypers(method: &Method, bytes: &[u8]) -> Seen {
             Some((head.status.as_u16(), head.headers, content, trailers))
         };
         let serve = async {
+            // An answer before the question would be none to hyper.
+            let asked = theirs.read(&mut [0; 1024]).await;
+            assert!(asked.is_ok_and(|bytes| bytes > 0));
             theirs.write_all(bytes).await.expect("written");
             theirs.shutdown().await.expect("closed");
             // What is asked is read by nobody: there is room for it.
