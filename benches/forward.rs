@@ -1,6 +1,6 @@
 //! What a request costs on its whole way over loopback: client, gateway, upstream, one request after the other on kept
 //! connections. `direct` is the same without the gateway. `cargo bench --bench forward`; these are times of the whole
-//! round, CPU per request is measured by benches/nginx/run.
+//! round, CPU per request is measured by benches/compare/run.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};

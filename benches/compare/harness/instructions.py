@@ -76,14 +76,15 @@ def total(text: str) -> int | None:
     return int(found.group(1)) if found else None
 
 
-def measure(world: World, load: Load, hot: Path, unique: Path, routes: list[int], keys: list[int], requests: int) -> dict:
+def measure(world: World, load: Load, hot: dict[str, Path], unique: Path, routes: list[int], keys: list[int], requests: int) -> dict:
     """Instructions of a public request, of one with a cached token, and how both kinds grow; all counts at once, since
-    they do not disturb each other."""
+    they do not disturb each other. `hot`: one token each of the algorithm that routes are counted with, and of EdDSA."""
+    first = next(iter(hot))
 
     def with_routes(count: int) -> tuple[float, float]:
         proxy = Counted(world, routes=count).start()
         try:
-            cached = per_request(proxy, load, "/eddsa/1k", hot, requests)
+            cached = per_request(proxy, load, f"/{first.lower()}/1k", hot[first], requests)
             return cached, per_request(proxy, load, "/open/1k", None, requests)
         finally:
             proxy.stop()
@@ -92,7 +93,7 @@ def measure(world: World, load: Load, hot: Path, unique: Path, routes: list[int]
         proxy = Counted(world, eddsa_keys=world.mint.crowd("EdDSA", count)).start()
         try:
             fresh = per_request(proxy, load, "/eddsa/1k", unique, requests, once=True)
-            return per_request(proxy, load, "/eddsa/1k", hot, requests), fresh
+            return per_request(proxy, load, "/eddsa/1k", hot["EdDSA"], requests), fresh
         finally:
             proxy.stop()
 

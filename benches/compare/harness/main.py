@@ -59,6 +59,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=2.0, help="of each window of the full run (2)")
     parser.add_argument("--only", action="append", metavar="TEXT", help="rows of the full run whose key holds TEXT; no growth")
     parser.add_argument("--noisy", action="store_true", help="tell the figures although the control moved; docs stay as they are")
+    parser.add_argument("--profile", default="release", help="Cargo profile of gateway and load generator (release)")
     parser.add_argument("--portcullis", type=Path, help="measure this program instead of building one")
     parser.add_argument("--out", type=Path, default=ROOT / "docs/benchmarks", help="for JSON and plots (docs/benchmarks)")
     parser.add_argument("--redraw", action="store_true", help="draw plots and table again from the last run's JSON")
@@ -88,7 +89,7 @@ def measure(options: argparse.Namespace) -> int:
     os.environ["PATH"] += ":/usr/sbin:/sbin"
     if not options.smoke:
         tools.install(ROOT)
-    portcullis, load = tools.build(ROOT)
+    portcullis, load = tools.build(ROOT, options.profile)
     with tempfile.TemporaryDirectory(prefix="compare-") as directory:
         try:
             found = Run(options, Path(directory), (options.portcullis or portcullis).resolve(), load).measure()
@@ -207,9 +208,9 @@ class Run:
         if not quick:
             more["calls"] |= {name: calls.count(world, load, name, "/open/1k", None) for name in peers[1:]}
         step.step("instructions under callgrind")
-        hot, unique = tokens["EdDSA", "hot"], self.callgrind_tokens()
         counts = ([1, 10_000], [1, 1_000]) if quick else ([1, 10, 100, 1_000, 10_000], [1, 10, 100, 1_000])
-        more["instructions"] = instructions.measure(world, load, hot, unique, *counts, 300 if quick else 4_000)
+        hot = {algorithm: tokens[algorithm, "hot"] for algorithm in ("RS256", "EdDSA")}
+        more["instructions"] = instructions.measure(world, load, hot, self.callgrind_tokens(), *counts, 300 if quick else 4_000)
         if not quick:
             more |= self.growth(tokens)
             more["handshakes"] = connections.handshakes(world, load, peers, self.plan.rounds, self.plan.seconds, step)
@@ -241,7 +242,9 @@ class Run:
         if not tools.missing("strace"):
             more["calls"] = {"portcullis": calls.count(self.world, self.load, "portcullis", path, hot, 0.3)}
         if not tools.missing("valgrind"):
-            more["instructions"] = instructions.measure(self.world, self.load, hot, self.callgrind_tokens(), [1, 50], [1, 5], 200)
+            more["instructions"] = instructions.measure(
+                self.world, self.load, {"ES256": tokens["ES256", "hot"], "EdDSA": hot}, self.callgrind_tokens(), [1, 50], [1, 5], 200
+            )
         return more
 
     def callgrind_tokens(self) -> Path:

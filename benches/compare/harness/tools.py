@@ -66,10 +66,10 @@ def envoy(root: Path) -> Path:
     return found[0] if found else root / "target/compare/venv/envoy"
 
 
-def build(root: Path) -> tuple[Path, Path]:
+def build(root: Path, profile: str) -> tuple[Path, Path]:
     """Gateway and load generator, optimised."""
     environment = {**os.environ, "CARGO_INCREMENTAL": "0"}
-    command = ["cargo", "build", "--release", "--locked", "--message-format=json-render-diagnostics"]
+    command = ["cargo", "build", "--profile", profile, "--locked", "--message-format=json-render-diagnostics"]
     binaries = {}
     for what in (["--bin", "portcullis"], ["--bench", "load"]):
         done = subprocess.run([*command, *what], cwd=root, env=environment, stdout=subprocess.PIPE, text=True, check=False)
