@@ -12,7 +12,9 @@ from .proxies import World, make
 SOCKET = {"read", "readv", "recvfrom", "recvmsg", "write", "writev", "sendto", "sendmsg", "getsockopt", "setsockopt"}
 
 
-def count(world: World, load: Load, name: str, path: str, tokens: Path | None, seconds: float = 1.5) -> dict[str, float]:
+def count(
+    world: World, load: Load, name: str, path: str, tokens: Path | None, seconds: float = 1.5
+) -> dict[str, float]:
     """Calls for each request by name, on kept connections of HTTP/1.1; making these is a hundredth of it."""
     proxy = make(name, world).start()
     out = proxy.home / "strace"

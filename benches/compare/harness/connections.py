@@ -9,8 +9,8 @@ from .processes import stop
 from .proxies import World, make
 from .progress import Progress
 
-# Seconds that idle connections are left alone before memory is read: longer than any proxy waits to give buffers back.
-SETTLE = 2.0
+# Seconds that a proxy is left alone before memory is read: longer than any waits to give buffers back.
+SETTLE = 2.5
 
 
 def idle_kib(world: World, load: Load, name: str, protocol: str, count: int) -> float:
@@ -18,7 +18,7 @@ def idle_kib(world: World, load: Load, name: str, protocol: str, count: int) -> 
     proxy = make(name, world).start()
     try:
         # What the first requests bring with them is not the connections'.
-        load.closed(proxy, protocol, "/open/1k", "--seconds", 0.2, "--warmup", 0.1)
+        load.closed(proxy, protocol, "/open/1k", "--seconds", 0.2, "--warmup", 0.1, connections=2)
         time.sleep(SETTLE)
         before = machine.rss_kib(proxy.pids(protocol))
         command = load.command("idle", proxy, protocol, "/open/1k", "--connections", count)

@@ -48,7 +48,7 @@ RATIOS = [
         Row("portcullis", "unique", "RS256"),
         Row("haproxy", "unique", "RS256"),
     ),
-]  # fmt: skip
+]
 
 
 def outcomes(rounds: Rounds, more: dict) -> list[Outcome]:
@@ -74,7 +74,11 @@ def the_check(rounds: Rounds, instructions: dict | None) -> Outcome:
         return Outcome(goal, None)
     added = instructions["cached"] - instructions["public"]
     value = added / instructions["cached"] * stats.median(user)
-    return Outcome(goal, value, remark=f"{added:.0f} of {instructions['cached']:.0f} instructions; tests/allocations.rs holds its allocations")
+    return Outcome(
+        goal,
+        value,
+        remark=f"{added:.0f} of {instructions['cached']:.0f} instructions; tests/allocations.rs holds its allocations",
+    )
 
 
 def system_calls(counted: dict | None) -> list[Outcome]:
@@ -91,7 +95,11 @@ def idle(measured: dict | None) -> list[Outcome]:
     goals = [(kind, Goal(f"an idle connection, {name}", limit, "KiB")) for kind, name, limit in kinds]
     kib = measured["kib"] if measured else {}
     return [
-        Outcome(goal, kib.get(f"portcullis/{kind}"), remark=f"nginx {kib[f'nginx/{kind}']:.1f}" if f"nginx/{kind}" in kib else "")
+        Outcome(
+            goal,
+            kib.get(f"portcullis/{kind}"),
+            remark=f"nginx {kib[f'nginx/{kind}']:.1f}" if f"nginx/{kind}" in kib else "",
+        )
         for kind, goal in goals
     ]
 

@@ -22,7 +22,13 @@ class Counted(Portcullis):
 
     def launch(self) -> None:
         command = self.commands()["plain"]
-        valgrind = ["valgrind", "--tool=callgrind", "--separate-threads=yes", f"--callgrind-out-file={self.home}/out", *command]
+        valgrind = [
+            "valgrind",
+            "--tool=callgrind",
+            "--separate-threads=yes",
+            f"--callgrind-out-file={self.home}/out",
+            *command,
+        ]
         cores = f"0-{machine.cores() - 1}"
         self.processes["plain"] = start(valgrind, cores, self.log, cwd=self.home)
         wait_for_port(self.ports["plain"], self.processes["plain"], self.log, 120)
@@ -76,7 +82,9 @@ def total(text: str) -> int | None:
     return int(found.group(1)) if found else None
 
 
-def measure(world: World, load: Load, hot: dict[str, Path], unique: Path, routes: list[int], keys: list[int], requests: int) -> dict:
+def measure(
+    world: World, load: Load, hot: dict[str, Path], unique: Path, routes: list[int], keys: list[int], requests: int
+) -> dict:
     """Instructions of a public request, of one with a cached token, and how both kinds grow; all counts at once, since
     they do not disturb each other. `hot`: one token each of the algorithm that routes are counted with, and of EdDSA."""
     first = next(iter(hot))

@@ -9,8 +9,15 @@ CONNECTIONS = 16
 PERCENTILES = ("p50", "p99", "p99.9")
 
 
-def measure(contest: Contest, rows: list[Row], slowest_us: float, shares: list[float], rounds: int, seconds: float,
-            progress: Progress) -> list[dict]:  # fmt: skip
+def measure(
+    contest: Contest,
+    rows: list[Row],
+    slowest_us: float,
+    shares: list[float],
+    rounds: int,
+    seconds: float,
+    progress: Progress,
+) -> list[dict]:
     """For each row and rate the percentiles of every round, in µs.
 
     Rates are shares of what the slowest peer could answer if its core did nothing else: a second by its CPU per request.
@@ -24,15 +31,19 @@ def measure(contest: Contest, rows: list[Row], slowest_us: float, shares: list[f
                 progress.step(f"latency at {rate:.0f} requests/s: {row.title}")
                 measured[row].append(once(contest, row, rate, seconds))
         for row, events in measured.items():
-            results.append({
-                "row": row.key,
-                "share": share,
-                "rate": rate,
-                "answers": sum(event["answers"] for event in events),
-                "statuses": events[0]["statuses"],
-                **{p: [event["latency"][p] / 1000 for event in events] for p in PERCENTILES},
-                "generator_p99": stats.median([(event["generator_lateness"]["p99"] or 0) / 1000 for event in events]),
-            })  # fmt: skip
+            results.append(
+                {
+                    "row": row.key,
+                    "share": share,
+                    "rate": rate,
+                    "answers": sum(event["answers"] for event in events),
+                    "statuses": events[0]["statuses"],
+                    **{p: [event["latency"][p] / 1000 for event in events] for p in PERCENTILES},
+                    "generator_p99": stats.median(
+                        [(event["generator_lateness"]["p99"] or 0) / 1000 for event in events]
+                    ),
+                }
+            )
     return results
 
 

@@ -62,8 +62,19 @@ class Load:
     def closed(self, proxy: Proxy, protocol: str, path: str, *more, **options) -> Window:
         connections = options.pop("connections", None) or CONNECTIONS[protocol]
         threads = min(machine.load_threads(), connections)
-        command = self.command("closed", proxy, protocol, path, "--connections", connections, "--threads", threads,
-                               "--streams", STREAMS, *more)  # fmt: skip
+        command = self.command(
+            "closed",
+            proxy,
+            protocol,
+            path,
+            "--connections",
+            connections,
+            "--threads",
+            threads,
+            "--streams",
+            STREAMS,
+            *more,
+        )
         return self.window(command, proxy, protocol)
 
     def handshakes(self, proxy: Proxy, seconds: float, resume: bool) -> Window:

@@ -52,16 +52,26 @@ def plans(arguments: argparse.Namespace) -> Plan:
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="benches/compare/run", description="Portcullis beside nginx, HAProxy and Envoy.")
+    parser = argparse.ArgumentParser(
+        prog="benches/compare/run", description="Portcullis beside nginx, HAProxy and Envoy."
+    )
     parser.add_argument("--quick", action="store_true", help="the goals alone, within three minutes once all is built")
-    parser.add_argument("--smoke", action="store_true", help="seconds, to see that it works: no HAProxy, no Envoy, no files")
+    parser.add_argument(
+        "--smoke", action="store_true", help="seconds, to see that it works: no HAProxy, no Envoy, no files"
+    )
     parser.add_argument("--rounds", type=int, help="rounds that count (7; quick: 6)")
     parser.add_argument("--seconds", type=float, default=2.0, help="of each window of the full run (2)")
-    parser.add_argument("--only", action="append", metavar="TEXT", help="rows of the full run whose key holds TEXT; no growth")
-    parser.add_argument("--noisy", action="store_true", help="tell the figures although the control moved; docs stay as they are")
+    parser.add_argument(
+        "--only", action="append", metavar="TEXT", help="rows of the full run whose key holds TEXT; no growth"
+    )
+    parser.add_argument(
+        "--noisy", action="store_true", help="tell the figures although the control moved; docs stay as they are"
+    )
     parser.add_argument("--profile", default="release", help="Cargo profile of gateway and load generator (release)")
     parser.add_argument("--portcullis", type=Path, help="measure this program instead of building one")
-    parser.add_argument("--out", type=Path, default=ROOT / "docs/benchmarks", help="for JSON and plots (docs/benchmarks)")
+    parser.add_argument(
+        "--out", type=Path, default=ROOT / "docs/benchmarks", help="for JSON and plots (docs/benchmarks)"
+    )
     parser.add_argument("--redraw", action="store_true", help="draw plots and table again from the last run's JSON")
     return parser.parse_args(arguments)
 
@@ -104,12 +114,17 @@ def publish(found: results.Results, options: argparse.Namespace) -> int:
     kept = len(found.rounds.kept())
     enough = kept >= found.fewest_rounds
     if not enough:
-        print(f"\nRefused: nginx itself moved by {movement:.0%} between rounds, and only {kept} of {len(found.rounds.control)} "
-              f"rounds stand within {MOST:.0%}. Measure on a quiet machine.")  # fmt: skip
+        print(
+            f"\nRefused: nginx itself moved by {movement:.0%} between rounds, and only {kept} of {len(found.rounds.control)} "
+            f"rounds stand within {MOST:.0%}. Measure on a quiet machine."
+        )
     if options.smoke or (options.only and not options.redraw) or not enough:
         return 0 if enough or options.smoke or options.noisy else 3
     written = report.write(found, options.out, ROOT / "docs/benchmarks.md")
-    print("\nwritten: " + ", ".join(str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path) for path in written))
+    print(
+        "\nwritten: "
+        + ", ".join(str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path) for path in written)
+    )
     return 0
 
 
@@ -161,7 +176,9 @@ class Run:
         few = 200 if self.options.smoke else 5_000
         kinds = sorted({(row.algorithm, row.work) for row in chosen if row.algorithm})
         # Latency, growth and system calls want these in any case.
-        always = [] if self.options.smoke else [("RS256", "many"), ("RS256", "hot"), ("EdDSA", "hot"), ("EdDSA", "unique")]
+        always = (
+            [] if self.options.smoke else [("RS256", "many"), ("RS256", "hot"), ("EdDSA", "hot"), ("EdDSA", "unique")]
+        )
         for algorithm, work in sorted({*kinds, *always, ("EdDSA", "hot"), ("EdDSA", "unique")}):
             self.progress.step(f"minting {algorithm} tokens: {work}")
             match work:
@@ -193,7 +210,11 @@ class Run:
 
     def latency(self, contest: Contest, rounds: Rounds) -> list[dict]:
         quick = self.options.quick
-        wanted = [Row("portcullis", "many", "RS256"), Row("haproxy", "many", "RS256"), Row("envoy cache", "many", "RS256")]
+        wanted = [
+            Row("portcullis", "many", "RS256"),
+            Row("haproxy", "many", "RS256"),
+            Row("envoy cache", "many", "RS256"),
+        ]
         wanted += [Row("nginx", "open")] + ([] if quick else [Row("envoy", "many", "RS256")])
         slowest = max(stats.median([w.cpu_us for w in rounds.windows[row]]) for row in wanted)
         shares, count, seconds = ([0.5], 3, 1.2) if quick else ([0.3, 0.5, 0.7], 7, 5.0)
@@ -202,7 +223,9 @@ class Run:
     def rest(self, tokens: dict[tuple[str, str], Path]) -> dict:
         quick, world, load, step = self.options.quick, self.world, self.load, self.progress
         peers = ["portcullis", "nginx", "haproxy", "envoy cache"]
-        more: dict = {"idle": connections.idle(world, load, peers[:2] if quick else peers, 1000 if quick else 4000, step)}
+        more: dict = {
+            "idle": connections.idle(world, load, peers[:2] if quick else peers, 1000 if quick else 4000, step)
+        }
         step.step("system calls")
         more["calls"] = {"portcullis": calls.count(world, load, "portcullis", "/rs256/1k", tokens["RS256", "hot"])}
         if not quick:
@@ -210,7 +233,9 @@ class Run:
         step.step("instructions under callgrind")
         counts = ([1, 10_000], [1, 1_000]) if quick else ([1, 10, 100, 1_000, 10_000], [1, 10, 100, 1_000])
         hot = {algorithm: tokens[algorithm, "hot"] for algorithm in ("RS256", "EdDSA")}
-        more["instructions"] = instructions.measure(world, load, hot, self.callgrind_tokens(), *counts, 300 if quick else 4_000)
+        more["instructions"] = instructions.measure(
+            world, load, hot, self.callgrind_tokens(), *counts, 300 if quick else 4_000
+        )
         if not quick:
             more |= self.growth(tokens)
             more["handshakes"] = connections.handshakes(world, load, peers, self.plan.rounds, self.plan.seconds, step)
@@ -219,12 +244,23 @@ class Run:
     def growth(self, tokens: dict[tuple[str, str], Path]) -> dict:
         world, load, step, rounds = self.world, self.load, self.progress, 3
         by_connections = growth.connections(
-            world, load, {"portcullis": "/rs256/1k", "nginx": "/open/1k", "haproxy": "/open/1k"},
-            tokens["RS256", "hot"], [32, 256, 2_000, 8_000], rounds, self.plan.seconds, step,
-        )  # fmt: skip
+            world,
+            load,
+            {"portcullis": "/rs256/1k", "nginx": "/open/1k", "haproxy": "/open/1k"},
+            tokens["RS256", "hot"],
+            [32, 256, 2_000, 8_000],
+            rounds,
+            self.plan.seconds,
+            step,
+        )
         step.step("minting a million EdDSA tokens")
-        files = {count: self.world.mint.tokens("EdDSA", f"walk-{count}", count) for count in (1, 100, 10_000, 100_000, 1_000_000)}
-        by_tokens = growth.tokens(world, load, ["portcullis", "envoy cache"], "/eddsa/1k", files, rounds, self.plan.seconds, step)
+        files = {
+            count: self.world.mint.tokens("EdDSA", f"walk-{count}", count)
+            for count in (1, 100, 10_000, 100_000, 1_000_000)
+        }
+        by_tokens = growth.tokens(
+            world, load, ["portcullis", "envoy cache"], "/eddsa/1k", files, rounds, self.plan.seconds, step
+        )
         return {"connections": by_connections, "tokens": by_tokens}
 
     def small(self, tokens: dict[tuple[str, str], Path]) -> dict:
@@ -243,7 +279,13 @@ class Run:
             more["calls"] = {"portcullis": calls.count(self.world, self.load, "portcullis", path, hot, 0.3)}
         if not tools.missing("valgrind"):
             more["instructions"] = instructions.measure(
-                self.world, self.load, {"ES256": tokens["ES256", "hot"], "EdDSA": hot}, self.callgrind_tokens(), [1, 50], [1, 5], 200
+                self.world,
+                self.load,
+                {"ES256": tokens["ES256", "hot"], "EdDSA": hot},
+                self.callgrind_tokens(),
+                [1, 50],
+                [1, 5],
+                200,
             )
         return more
 
@@ -255,9 +297,30 @@ class Run:
 def certificate(directory: Path) -> tuple[Path, Path]:
     """Self-signed, P-256, for localhost; no authority, so that clients can trust just it."""
     pem, key = directory / "certificate.pem", directory / "certificate.key"
-    run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-         "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-addext", "basicConstraints=critical,CA:FALSE",
-         "-keyout", key, "-out", pem])  # fmt: skip
+    run(
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=localhost",
+            "-addext",
+            "subjectAltName=DNS:localhost",
+            "-addext",
+            "basicConstraints=critical,CA:FALSE",
+            "-keyout",
+            key,
+            "-out",
+            pem,
+        ]
+    )
     return pem, key
 
 

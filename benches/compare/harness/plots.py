@@ -13,7 +13,11 @@ from .svg import Bar, Line, bars, lines
 def bar_rows(found: Results, protocol: str) -> list[Row]:
     """RS256 and 1 KiB: what most people have; the tables hold the rest."""
     order = list(NAMES)
-    rows = [row for row in found.rounds.windows if row.protocol == protocol and row.body == "1k" and row.algorithm in ("", "RS256")]
+    rows = [
+        row
+        for row in found.rounds.windows
+        if row.protocol == protocol and row.body == "1k" and row.algorithm in ("", "RS256")
+    ]
     return sorted(rows, key=lambda row: (list(WORK_NAMES).index(row.work), order.index(row.proxy)))
 
 
@@ -26,7 +30,9 @@ def titles(found: Results) -> list[tuple[str, str]]:
     ]
     if found.more.get("latency"):
         drawn.append(("latency", "Latency at fixed rates"))
-    return drawn + [(f"growth-{kind}", f"Growth with {kind}") for kind in ("connections", "tokens") if found.more.get(kind)]
+    return drawn + [
+        (f"growth-{kind}", f"Growth with {kind}") for kind in ("connections", "tokens") if found.more.get(kind)
+    ]
 
 
 def draw(found: Results, directory: Path) -> list[Path]:
@@ -69,14 +75,20 @@ def latency(found: Results, title: str) -> str:
             points = [(f"{entry['rate']:.0f}/s", stats.summary(entry["p99"])) for entry in mine]
         else:
             points = [(p, stats.summary(mine[0][p])) for p in ("p50", "p99", "p99.9")]
-        curves.append(Line(NAMES[row.proxy] + (" (no tokens)" if row == CONTROL else ""), points, row.proxy == "portcullis"))
+        curves.append(
+            Line(NAMES[row.proxy] + (" (no tokens)" if row == CONTROL else ""), points, row.proxy == "portcullis")
+        )
     subject = "99th percentile" if len(rates) > 1 else f"{rates[0]:.0f} requests/s"
     return lines(f"{title}: {subject}, from when each request was due", "µs", curves)
 
 
 def growth(data: dict, title: str, what: str) -> str:
     curves = [
-        Line(NAMES[name], [(f"{int(count):,}", stats.summary(values)) for count, values in by.items()], name == "portcullis")
+        Line(
+            NAMES[name],
+            [(f"{int(count):,}", stats.summary(values)) for count, values in by.items()],
+            name == "portcullis",
+        )
         for name, by in data.items()
     ]
     return lines(f"{title}: CPU of the proxy for each request", f"µs, by {what}", curves)

@@ -16,12 +16,36 @@ def text(found: Results) -> str:
     kept = len(found.rounds.kept())
     parts = [
         f"{kept} of {len(found.rounds.control)} rounds count; nginx moved by {stats.moved(found.rounds.control):.1%}",
-        grid([("CPU of the proxy for each request, µs", "protocol", "body", "median", "range", "core", "RSS MiB", "answers"),
-              *(cpu_line(found, row) for row in in_order(found))]),
-    ]  # fmt: skip
+        grid(
+            [
+                (
+                    "CPU of the proxy for each request, µs",
+                    "protocol",
+                    "body",
+                    "median",
+                    "range",
+                    "core",
+                    "RSS MiB",
+                    "answers",
+                ),
+                *(cpu_line(found, row) for row in in_order(found)),
+            ]
+        ),
+    ]
     if found.more.get("latency"):
-        parts.append(grid([("latency, µs", "rate", "p50", "p99", "p99.9", "generator p99"), *map(latency_line, found.more["latency"])]))
-    for name, heading in (("idle", "idle connection, KiB"), ("handshakes", "new TLS connection"), ("calls", "calls per request")):
+        parts.append(
+            grid(
+                [
+                    ("latency, µs", "rate", "p50", "p99", "p99.9", "generator p99"),
+                    *map(latency_line, found.more["latency"]),
+                ]
+            )
+        )
+    for name, heading in (
+        ("idle", "idle connection, KiB"),
+        ("handshakes", "new TLS connection"),
+        ("calls", "calls per request"),
+    ):
         if found.more.get(name):
             parts.append(grid([(heading, ""), *small_lines(name, found.more[name])]))
     for name in ("connections", "tokens"):
@@ -30,7 +54,9 @@ def text(found: Results) -> str:
     if found.more.get("instructions"):
         parts.append(grid([("instructions for each request", ""), *instruction_lines(found.more["instructions"])]))
     if found.kind != "smoke":
-        parts.append(grid([("goal", "measured", "range", "goal", ""), *map(goal_line, goals.outcomes(found.rounds, found.more))]))
+        parts.append(
+            grid([("goal", "measured", "range", "goal", ""), *map(goal_line, goals.outcomes(found.rounds, found.more))])
+        )
     return "\n\n".join(parts)
 
 
@@ -38,7 +64,13 @@ def in_order(found: Results) -> list[Row]:
     """By kind of work, so that those who do the same stand together."""
     return sorted(
         found.rounds.windows,
-        key=lambda row: (row.body, list(PROTOCOLS).index(row.protocol), WORKS.index(row.work), row.algorithm, ORDER.index(row.proxy)),
+        key=lambda row: (
+            row.body,
+            list(PROTOCOLS).index(row.protocol),
+            WORKS.index(row.work),
+            row.algorithm,
+            ORDER.index(row.proxy),
+        ),
     )
 
 
@@ -48,8 +80,16 @@ def cpu_line(found: Results, row: Row) -> tuple[str, ...]:
     core = stats.median(found.rounds.values(row, "core_us"))
     memory = stats.median([w.rss_kib / 1024 for w in window])
     statuses = "/".join(sorted({status for w in window for status in w.statuses}))
-    return (row.title, PROTOCOLS[row.protocol], row.body, f"{cpu.median:.2f}", f"{cpu.low:.2f}–{cpu.high:.2f}", f"{core:.2f}",
-            f"{memory:.0f}", statuses)  # fmt: skip
+    return (
+        row.title,
+        PROTOCOLS[row.protocol],
+        row.body,
+        f"{cpu.median:.2f}",
+        f"{cpu.low:.2f}–{cpu.high:.2f}",
+        f"{core:.2f}",
+        f"{memory:.0f}",
+        statuses,
+    )
 
 
 def latency_line(entry: dict) -> tuple[str, ...]:
@@ -64,22 +104,33 @@ def small_lines(name: str, data: dict) -> list[tuple[str, str]]:
             return [(key, f"{kib:.1f}") for key, kib in data["kib"].items()]
         case "handshakes":
             return [
-                (key, f"{stats.summary(one['cpu_us'])} µs of CPU, {stats.median(one['rate']):.0f}/s, "
-                      f"{stats.median(one['resumed']):.0%} resumed")
+                (
+                    key,
+                    f"{stats.summary(one['cpu_us'])} µs of CPU, {stats.median(one['rate']):.0f}/s, "
+                    f"{stats.median(one['resumed']):.0%} resumed",
+                )
                 for key, one in data.items()
-            ]  # fmt: skip
+            ]
         case _:
             most = [(name, sorted(calls.items(), key=lambda item: -item[1])[:7]) for name, calls in data.items()]
             return [(name, ", ".join(f"{call} {count:.2f}" for call, count in calls)) for name, calls in most]
 
 
 def growth_lines(data: dict) -> list[tuple[str, str, str]]:
-    return [(name, f"{int(count):,}", str(stats.summary(values))) for name, by in data.items() for count, values in by.items()]
+    return [
+        (name, f"{int(count):,}", str(stats.summary(values)))
+        for name, by in data.items()
+        for count, values in by.items()
+    ]
 
 
 def instruction_lines(data: dict) -> list[tuple[str, str]]:
     lines = [("public route", f"{data['public']:.0f}"), ("cached token", f"{data['cached']:.0f}")]
-    for name, title in (("routes", "routes, token cached"), ("keys", "keys, token cached"), ("keys_unique", "keys, every token new")):
+    for name, title in (
+        ("routes", "routes, token cached"),
+        ("keys", "keys, token cached"),
+        ("keys_unique", "keys, every token new"),
+    ):
         lines += [(f"{int(count):,} {title}", f"{value:.0f}") for count, value in data[name].items()]
     return lines
 
@@ -107,8 +158,13 @@ def amount(value: float, unit: str) -> str:
 def grid(lines: list[tuple[str, ...]]) -> str:
     """Columns that stand under each other, the first to the left."""
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    rows = ["  ".join(cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(line, widths))) for line in lines]
-    return "\n".join([rows[0].rstrip(), "─" * sum(widths) + "──" * (len(widths) - 1), *(row.rstrip() for row in rows[1:])])
+    rows = [
+        "  ".join(cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(line, widths)))
+        for line in lines
+    ]
+    return "\n".join(
+        [rows[0].rstrip(), "─" * sum(widths) + "──" * (len(widths) - 1), *(row.rstrip() for row in rows[1:])]
+    )
 
 
 def markdown_table(lines: list[tuple[str, ...]]) -> str:
@@ -129,7 +185,9 @@ def markdown(found: Results) -> str:
         f"{stats.moved([found.rounds.control[i] for i in kept]):.1%}. "
         f"{certainty(len(kept))}",
         "### Goals",
-        markdown_table([("", "measured", "range", "goal", ""), *map(goal_line, goals.outcomes(found.rounds, found.more))]),
+        markdown_table(
+            [("", "measured", "range", "goal", ""), *map(goal_line, goals.outcomes(found.rounds, found.more))]
+        ),
         "### CPU for each request",
         *(f"![{title}](benchmarks/{name}.svg)" for name, title in plots.titles(found)),
     ]
@@ -138,17 +196,30 @@ def markdown(found: Results) -> str:
         if rows:
             parts += [f"#### {title}", markdown_table(cpu_table(found, rows))]
     if found.more.get("latency"):
-        parts += ["### Latency at fixed rates, µs", markdown_table([("", "rate", "p50", "p99", "p99.9", "generator's own p99"),
-                  *map(latency_line, found.more["latency"])])]  # fmt: skip
-    for name, heading in (("idle", "An idle connection, KiB"), ("handshakes", "A new TLS connection with one request"),
-                          ("calls", "System calls for each request")):  # fmt: skip
+        parts += [
+            "### Latency at fixed rates, µs",
+            markdown_table(
+                [("", "rate", "p50", "p99", "p99.9", "generator's own p99"), *map(latency_line, found.more["latency"])]
+            ),
+        ]
+    for name, heading in (
+        ("idle", "An idle connection, KiB"),
+        ("handshakes", "A new TLS connection with one request"),
+        ("calls", "System calls for each request"),
+    ):
         if found.more.get(name):
             parts += [f"### {heading}", markdown_table([("", ""), *small_lines(name, found.more[name])])]
     for name in ("connections", "tokens"):
         if found.more.get(name):
-            parts += [f"### Growth with {name}, µs", markdown_table([("", name, "CPU"), *growth_lines(found.more[name])])]
+            parts += [
+                f"### Growth with {name}, µs",
+                markdown_table([("", name, "CPU"), *growth_lines(found.more[name])]),
+            ]
     if found.more.get("instructions"):
-        parts += ["### Instructions for each request", markdown_table([("", ""), *instruction_lines(found.more["instructions"])])]
+        parts += [
+            "### Instructions for each request",
+            markdown_table([("", ""), *instruction_lines(found.more["instructions"])]),
+        ]
     return "\n\n".join(parts)
 
 

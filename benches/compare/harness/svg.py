@@ -43,7 +43,9 @@ def bars(title: str, unit: str, all_bars: list[Bar]) -> str:
             group, y = bar.group, y + gap - 6
         parts.append(text(left - 8, y + 13, bar.label, 12, anchor="end"))
         colour = OURS if bar.ours else THEIRS
-        parts.append(f'<rect x="{left}" y="{y + 2}" width="{bar.value * scale:.1f}" height="{line - 6}" rx="2" fill="{colour}"/>')
+        parts.append(
+            f'<rect x="{left}" y="{y + 2}" width="{bar.value * scale:.1f}" height="{line - 6}" rx="2" fill="{colour}"/>'
+        )
         parts.append(whisker(left + bar.low * scale, left + bar.high * scale, y + 9.5))
         parts.append(text(left + bar.high * scale + 8, y + 13, f"{bar.value:.1f}", 12))
         y += line
@@ -77,7 +79,9 @@ def lines(title: str, unit: str, curves: list[Line]) -> str:
     for index, curve in enumerate(curves):
         colour = OURS if curve.ours else next(colours)
         path = " ".join(f"{x(name):.1f},{y(s.median):.1f}" for name, s in curve.points)
-        parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="{2.6 if curve.ours else 1.6}"/>')
+        parts.append(
+            f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="{2.6 if curve.ours else 1.6}"/>'
+        )
         for name, s in curve.points:
             parts.append(f'<circle cx="{x(name):.1f}" cy="{y(s.median):.1f}" r="3.2" fill="{colour}"/>')
             parts.append(
@@ -90,11 +94,16 @@ def lines(title: str, unit: str, curves: list[Line]) -> str:
 
 
 def page(title: str, unit: str, height: float, parts: list[str]) -> str:
-    return "\n".join([
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}" width="{WIDTH}" height="{height:.0f}">',
-        f'<rect width="{WIDTH}" height="{height:.0f}" fill="#fff"/>',
-        text(16, 26, title, 15, "bold"), text(16, 45, unit, 12), *parts, "</svg>\n",
-    ])  # fmt: skip
+    return "\n".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}" width="{WIDTH}" height="{height:.0f}">',
+            f'<rect width="{WIDTH}" height="{height:.0f}" fill="#fff"/>',
+            text(16, 26, title, 15, "bold"),
+            text(16, 45, unit, 12),
+            *parts,
+            "</svg>\n",
+        ]
+    )
 
 
 def text(x: float, y: float, content: str, size: int, weight: str = "normal", anchor: str = "start") -> str:

@@ -57,19 +57,40 @@ class Mint:
         parts = min(machine.cores(), 1 + count // 500)
         share = -(-count // parts)
         command = [
-            self.portcullis, "token", "mint", "--key", key.private_pem, "--alg", algorithm, "--kid", algorithm.lower(),
-            "--issuer", issuer(algorithm), "--audience", AUDIENCE, "--expires-in", "1 day", *more,
-        ]  # fmt: skip
+            self.portcullis,
+            "token",
+            "mint",
+            "--key",
+            key.private_pem,
+            "--alg",
+            algorithm,
+            "--kid",
+            algorithm.lower(),
+            "--issuer",
+            issuer(algorithm),
+            "--audience",
+            AUDIENCE,
+            "--expires-in",
+            "1 day",
+            *more,
+        ]
         path = self.directory / f"{algorithm}-{name}.tokens"
         with path.open("wb") as out:
             files = [(self.directory / f"{path.name}.{part}").open("w+b") for part in range(parts)]
             minting = [
                 subprocess.Popen(
-                    [*map(str, command), "--sub", f"user-{part}-{{n}}", "--count", str(min(share, count - part * share))],
-                    stdout=file, cwd=self.directory,
+                    [
+                        *map(str, command),
+                        "--sub",
+                        f"user-{part}-{{n}}",
+                        "--count",
+                        str(min(share, count - part * share)),
+                    ],
+                    stdout=file,
+                    cwd=self.directory,
                 )
                 for part, file in enumerate(files)
-            ]  # fmt: skip
+            ]
             if any([process.wait() for process in minting]):
                 raise Failed("tokens could not be minted")
             for file in files:

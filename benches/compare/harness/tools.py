@@ -72,7 +72,9 @@ def build(root: Path, profile: str) -> tuple[Path, Path]:
     command = ["cargo", "build", "--profile", profile, "--locked", "--message-format=json-render-diagnostics"]
     binaries = {}
     for what in (["--bin", "portcullis"], ["--bench", "load"]):
-        done = subprocess.run([*command, *what], cwd=root, env=environment, stdout=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run(
+            [*command, *what], cwd=root, env=environment, stdout=subprocess.PIPE, text=True, check=False
+        )
         if done.returncode != 0:
             raise Failed("the build failed")
         binaries[what[1]] = executable(done.stdout, what[1])

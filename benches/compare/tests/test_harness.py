@@ -14,7 +14,9 @@ from harness.rows import CONTROL, Row
 
 
 def window(cpu_us: float, statuses=None, broken: int = 0) -> Window:
-    return Window(1000, 1.0, statuses or {"200": 1000}, broken, 0, cpu_us, cpu_us / 4, cpu_us * 3 / 4, cpu_us * 1.3, 20_000)
+    return Window(
+        1000, 1.0, statuses or {"200": 1000}, broken, 0, cpu_us, cpu_us / 4, cpu_us * 3 / 4, cpu_us * 1.3, 20_000
+    )
 
 
 def some_results(control: list[float], ratio: float = 0.9) -> results.Results:
@@ -35,7 +37,12 @@ class Statistics(unittest.TestCase):
 
     def test_an_interval_is_as_sure_as_the_binomial_distribution_says(self):
         self.assertEqual(stats.coverage(6, 0), 1 - 2 / 64)
-        for count, low, high, sure in [(5, 1, 5, 0.9375), (6, 1, 6, 0.96875), (7, 1, 7, 0.984375), (9, 2, 8, 0.9609375)]:
+        for count, low, high, sure in [
+            (5, 1, 5, 0.9375),
+            (6, 1, 6, 0.96875),
+            (7, 1, 7, 0.984375),
+            (9, 2, 8, 0.9609375),
+        ]:
             found = stats.summary([float(n) for n in range(count, 0, -1)])
             self.assertEqual((found.low, found.high, found.sure), (low, high, sure), count)
 
@@ -116,7 +123,11 @@ class Plan(unittest.TestCase):
         good, bad = Row("portcullis", "hot", "RS256"), Row("portcullis", "forged", "RS256")
         checked(good, window(1.0))
         checked(bad, window(1.0, {"401": 1, "429": 9}))
-        for row, statuses, broken in [(good, {"200": 9, "401": 1}, 0), (bad, {"401": 9, "200": 1}, 0), (good, {"200": 1}, 1)]:
+        for row, statuses, broken in [
+            (good, {"200": 9, "401": 1}, 0),
+            (bad, {"401": 9, "200": 1}, 0),
+            (good, {"200": 1}, 1),
+        ]:
             with self.assertRaises(Failed):
                 checked(row, window(1.0, statuses, broken))
 
@@ -133,7 +144,15 @@ class Telling(unittest.TestCase):
 
     def test_results_survive_their_file_and_can_be_drawn(self):
         found = some_results([20.0, 20.5, 21.0, 30.0])
-        latency = {"row": CONTROL.key, "share": 0.5, "rate": 100.0, "p50": [9.0], "p99": [50.0], "p99.9": [70.0], "generator_p99": 1.0}
+        latency = {
+            "row": CONTROL.key,
+            "share": 0.5,
+            "rate": 100.0,
+            "p50": [9.0],
+            "p99": [50.0],
+            "p99.9": [70.0],
+            "generator_p99": 1.0,
+        }
         found.more["latency"] = [latency | {"statuses": {"200": 1}, "answers": 1}]
         found.more["tokens"] = {"portcullis": {"1": [20.0], "1000": [25.0]}}
         with tempfile.TemporaryDirectory() as directory:

@@ -57,7 +57,9 @@ auth = "none"
             f'[[routes]]\nname = "more-{n}"\npath = "/more/{n}/things"\nupstream = "api"\nauth = "none"\n'
             for n in range(self.routes)
         )
-        text += "".join(table(f"crowd-{n}", "EdDSA", path, f"https://{n}.test") for n, path in enumerate(self.eddsa_keys[1:]))
+        text += "".join(
+            table(f"crowd-{n}", "EdDSA", path, f"https://{n}.test") for n, path in enumerate(self.eddsa_keys[1:])
+        )
         return text
 
     def checked(self, algorithm: str) -> str:
