@@ -1,1 +1,1 @@
-"""The side-by-side of Portcullis with nginx, HAProxy and Envoy. `benches/compare/run --help` tells how; docs/benchmarks.md why."""
+"""The side-by-side of Portcullis with nginx, HAProxy and Envoy: docs/benchmarks.md tells how it measures, and why."""

@@ -6,8 +6,8 @@ import time
 from . import machine
 from .load import Load, event
 from .processes import stop
-from .proxies import World, make
 from .progress import Progress
+from .proxies import World, make
 
 # Seconds that a proxy is left alone before memory is read: longer than any waits to give buffers back.
 SETTLE = 2.5

@@ -50,7 +50,7 @@ def tokens(
     seconds: float,
     progress: Progress,
 ) -> dict:
-    """CPU for each request while clients walk through so many tokens, by proxy; each set twice, the second time counts."""
+    """CPU for each request while clients walk through so many tokens, by proxy; the second walk counts."""
     result: dict[str, dict[str, list[float]]] = {name: {str(count): [] for count in files} for name in names}
     for number in range(rounds):
         for name in names if number % 2 == 0 else names[::-1]:

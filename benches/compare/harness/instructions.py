@@ -1,4 +1,4 @@
-"""Instructions for each request, counted by callgrind: user space alone, and the same on a busy machine as on a quiet one.
+"""Instructions for each request, counted by callgrind: of user space alone, on a busy machine as on a quiet one.
 
 Growth is told by them, since a few in a hundred drown in the scatter of times.
 """
@@ -85,8 +85,11 @@ def total(text: str) -> int | None:
 def measure(
     world: World, load: Load, hot: dict[str, Path], unique: Path, routes: list[int], keys: list[int], requests: int
 ) -> dict:
-    """Instructions of a public request, of one with a cached token, and how both kinds grow; all counts at once, since
-    they do not disturb each other. `hot`: one token each of the algorithm that routes are counted with, and of EdDSA."""
+    """Instructions of a public request, of one with a cached token, and how both kinds grow.
+
+    All are counted at once, since they do not disturb each other. `hot`: one token each of the algorithm that routes are
+    counted with, and of EdDSA.
+    """
     first = next(iter(hot))
 
     def with_routes(count: int) -> tuple[float, float]:

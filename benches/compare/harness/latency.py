@@ -20,7 +20,7 @@ def measure(
 ) -> list[dict]:
     """For each row and rate the percentiles of every round, in µs.
 
-    Rates are shares of what the slowest peer could answer if its core did nothing else: a second by its CPU per request.
+    Rates are shares of what the slowest peer could answer if its core did nothing else.
     """
     results = []
     for share in shares:

@@ -5,6 +5,7 @@ import platform
 import re
 import subprocess
 import time
+from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
 PROXY_CORE = 0
@@ -46,7 +47,7 @@ def cpu_ticks(pids: list[int]) -> tuple[int, int]:
     """User and system time of all threads, in ticks."""
     user = system = 0
     for pid in pids:
-        fields = stat_fields(open(f"/proc/{pid}/stat", encoding="utf-8").read())
+        fields = stat_fields(Path(f"/proc/{pid}/stat").read_text())
         user += int(fields[11])
         system += int(fields[12])
     return user, system
@@ -59,16 +60,10 @@ def stat_fields(text: str) -> list[str]:
 
 def busy_ticks(core: int, text: str | None = None) -> int:
     """Ticks a core was not idle, interrupts included, stolen time not."""
-    text = text if text is not None else open("/proc/stat", encoding="ascii").read()
+    text = text if text is not None else Path("/proc/stat").read_text()
     line = next(line for line in text.splitlines() if line.startswith(f"cpu{core} "))
     user, nice, system, _idle, _iowait, irq, softirq = map(int, line.split()[1:8])
     return user + nice + system + irq + softirq
-
-
-def stolen_ticks() -> int:
-    """Ticks the hypervisor gave to others."""
-    with open("/proc/stat", encoding="ascii") as file:
-        return int(file.readline().split()[8])
 
 
 def rss_kib(pids: list[int]) -> int:

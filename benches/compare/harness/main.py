@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import calls, connections, growth, instructions, latency, machine, report, results, rows, stats, tools
+from . import calls, connections, generator, growth, instructions, latency, machine, report, results, rows, stats, tools
 from .load import Load
 from .processes import Failed, run, stop_all
 from .progress import Progress
@@ -65,7 +65,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         "--only", action="append", metavar="TEXT", help="rows of the full run whose key holds TEXT; no growth"
     )
     parser.add_argument(
-        "--noisy", action="store_true", help="tell the figures although the control moved; docs stay as they are"
+        "--noisy", action="store_true", help="no error when the control moved: figures are told, files stay"
     )
     parser.add_argument("--profile", default="release", help="Cargo profile of gateway and load generator (release)")
     parser.add_argument("--portcullis", type=Path, help="measure this program instead of building one")
@@ -115,8 +115,8 @@ def publish(found: results.Results, options: argparse.Namespace) -> int:
     enough = kept >= found.fewest_rounds
     if not enough:
         print(
-            f"\nRefused: nginx itself moved by {movement:.0%} between rounds, and only {kept} of {len(found.rounds.control)} "
-            f"rounds stand within {MOST:.0%}. Measure on a quiet machine."
+            f"\nRefused: nginx itself moved by {movement:.0%} between rounds, and only {kept} of them stand within "
+            f"{MOST:.0%}, not {found.fewest_rounds}. Measure on a quiet machine."
         )
     if options.smoke or (options.only and not options.redraw) or not enough:
         return 0 if enough or options.smoke or options.noisy else 3
@@ -147,8 +147,8 @@ class Run:
         raise_open_files()
 
     def measure(self) -> results.Results:
-        upstream = Upstream(self.world).start()
-        self.world.upstream_port = upstream.port("h1")
+        self.upstream = Upstream(self.world).start()
+        self.world.upstream_port = self.upstream.port("h1")
         chosen = self.chosen()
         tokens = self.mint(chosen)
         contest = Contest(self.world, self.load, tokens, self.plan.seconds, self.plan.warmup)
@@ -238,6 +238,7 @@ class Run:
         )
         if not quick:
             more |= self.growth(tokens)
+            more["generator"] = generator.check(world, load, self.upstream, self.plan.seconds, step)
             more["handshakes"] = connections.handshakes(world, load, peers, self.plan.rounds, self.plan.seconds, step)
         return more
 

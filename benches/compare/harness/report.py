@@ -5,7 +5,7 @@ from pathlib import Path
 from . import goals, plots, results, stats
 from .goals import Outcome
 from .results import Results
-from .rows import CONTROL, NAMES, PROTOCOLS, WORK_NAMES, WORKS, Row
+from .rows import CONTROL, NAMES, PROTOCOLS, WORKS, Row
 
 BEGIN, END = "<!-- begin: written by benches/compare/run -->", "<!-- end: written by benches/compare/run -->"
 ORDER = list(NAMES)
@@ -45,6 +45,7 @@ def text(found: Results) -> str:
         ("idle", "idle connection, KiB"),
         ("handshakes", "new TLS connection"),
         ("calls", "calls per request"),
+        ("generator", "the load generator"),
     ):
         if found.more.get(name):
             parts.append(grid([(heading, ""), *small_lines(name, found.more[name])]))
@@ -111,6 +112,8 @@ def small_lines(name: str, data: dict) -> list[tuple[str, str]]:
                 )
                 for key, one in data.items()
             ]
+        case "generator":
+            return [(key, f"{value:.2f}" if value < 1000 else f"{value:,.0f}") for key, value in data.items()]
         case _:
             most = [(name, sorted(calls.items(), key=lambda item: -item[1])[:7]) for name, calls in data.items()]
             return [(name, ", ".join(f"{call} {count:.2f}" for call, count in calls)) for name, calls in most]
@@ -159,7 +162,9 @@ def grid(lines: list[tuple[str, ...]]) -> str:
     """Columns that stand under each other, the first to the left."""
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     rows = [
-        "  ".join(cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(line, widths)))
+        "  ".join(
+            cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(line, widths, strict=True))
+        )
         for line in lines
     ]
     return "\n".join(
@@ -180,7 +185,8 @@ def markdown(found: Results) -> str:
     command = "benches/compare/run" + (" --quick" if found.kind == "quick" else "")
     kept = found.rounds.kept()
     parts = [
-        f"`{command}` on {found.date}. {facts['cpu']}, {facts['cores']} cores, {facts['memory_gib']} GiB, {facts['distribution']}; {who}. "
+        f"`{command}` on {found.date}. {facts['cpu']}, {facts['cores']} cores, {facts['memory_gib']} GiB, "
+        f"{facts['distribution']}; {who}. "
         f"{len(kept)} of {len(found.rounds.control)} rounds count, and in them nginx moved by "
         f"{stats.moved([found.rounds.control[i] for i in kept]):.1%}. "
         f"{certainty(len(kept))}",
@@ -206,6 +212,7 @@ def markdown(found: Results) -> str:
         ("idle", "An idle connection, KiB"),
         ("handshakes", "A new TLS connection with one request"),
         ("calls", "System calls for each request"),
+        ("generator", "The load generator"),
     ):
         if found.more.get(name):
             parts += [f"### {heading}", markdown_table([("", ""), *small_lines(name, found.more[name])])]

@@ -84,9 +84,7 @@ def lines(title: str, unit: str, curves: list[Line]) -> str:
         )
         for name, s in curve.points:
             parts.append(f'<circle cx="{x(name):.1f}" cy="{y(s.median):.1f}" r="3.2" fill="{colour}"/>')
-            parts.append(
-                f'<line x1="{x(name):.1f}" y1="{y(s.low):.1f}" x2="{x(name):.1f}" y2="{y(s.high):.1f}" stroke="{colour}" opacity="0.6"/>'
-            )
+            parts.append(f'<path d="M{x(name):.1f} {y(s.low):.1f}V{y(s.high):.1f}" stroke="{colour}" opacity="0.6"/>')
         key = top + 10 + index * 22
         parts.append(f'<rect x="{WIDTH - right + 20}" y="{key - 9}" width="14" height="10" fill="{colour}"/>')
         parts.append(text(WIDTH - right + 42, key, curve.label, 12))
@@ -94,10 +92,11 @@ def lines(title: str, unit: str, curves: list[Line]) -> str:
 
 
 def page(title: str, unit: str, height: float, parts: list[str]) -> str:
+    size = f'width="{WIDTH}" height="{height:.0f}"'
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}" width="{WIDTH}" height="{height:.0f}">',
-            f'<rect width="{WIDTH}" height="{height:.0f}" fill="#fff"/>',
+            f'<svg xmlns="http://www.w3.org/2000/svg" {size} viewBox="0 0 {WIDTH} {height:.0f}">',
+            f'<rect {size} fill="#fff"/>',
             text(16, 26, title, 15, "bold"),
             text(16, 45, unit, 12),
             *parts,

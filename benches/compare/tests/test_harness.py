@@ -1,4 +1,7 @@
-"""Statistics, parsing and drawing, without a proxy: python3 -m unittest discover -s benches/compare -t benches/compare"""
+"""Statistics, parsing and drawing, without a proxy.
+
+python3 -m unittest discover -s benches/compare -t benches/compare
+"""
 
 import json
 import tempfile

@@ -1,5 +1,5 @@
-"""Envoy with its `jwt_authn` filter, and what its FAQ asks of a benchmark: one worker, no request ids, no statistics that
-nobody reads, no circuit breakers. Its token cache is off unless configured; it is measured both ways.
+"""Envoy with its `jwt_authn` filter, and what its FAQ asks of a benchmark: one worker, no request ids, no statistics
+that nobody reads, no circuit breakers. Its token cache is off unless configured; it is measured both ways.
 """
 
 import json

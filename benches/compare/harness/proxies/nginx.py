@@ -47,7 +47,10 @@ class Nginx(Proxy):
         world = self.world
         text = f"""{HEAD.format(modules="")}
 http {{{HTTP}
-    upstream api {{ server 127.0.0.1:{world.upstream_port}; keepalive 1024; keepalive_requests 1000000000; keepalive_timeout 1h; }}
+    upstream api {{
+        server 127.0.0.1:{world.upstream_port};
+        keepalive 1024; keepalive_requests 1000000000; keepalive_timeout 1h;
+    }}
     server {{
         listen 127.0.0.1:{self.ports["plain"]} reuseport backlog=16384;
         listen 127.0.0.1:{self.ports["tls"]} ssl http2 reuseport backlog=16384;

@@ -11,8 +11,8 @@ class Portcullis(Proxy):
     algorithms = ("RS256", "ES256", "EdDSA")
 
     def __init__(self, world: World, routes: int = 1, eddsa_keys: list[Path] | None = None):
-        """`routes`: how many lie beside those that are asked for; `eddsa_keys`: JWK Sets, the first for the EdDSA issuer,
-        each other for an issuer of its own on the same route."""
+        """`routes`: how many lie beside those that are asked for; `eddsa_keys`: JWK Sets, the first for the EdDSA
+        issuer, each other for an issuer of its own on the same route."""
         super().__init__(world)
         self.routes = routes
         self.eddsa_keys = eddsa_keys or []
