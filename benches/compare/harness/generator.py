@@ -1,4 +1,4 @@
-"""The load generator beside two that everyone knows: what it can do at most, and whether nginx costs the same under it."""
+"""The load generator beside two that everyone knows: its limits, and whether nginx costs the same under it."""
 
 import re
 
@@ -10,7 +10,7 @@ from .proxies import Proxy, World, make
 
 
 def check(world: World, load: Load, upstream: Proxy, seconds: float, progress: Progress) -> dict:
-    """Requests per second of the upstream alone, and CPU of nginx under wrk, h2load and ours, in µs for each request."""
+    """Requests per second of the upstream alone; and CPU of nginx under wrk, h2load and ours, µs for each request."""
     progress.step("the load generator itself")
     nginx = make("nginx", world).start()
     times = ["--seconds", seconds]

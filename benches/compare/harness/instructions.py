@@ -87,8 +87,8 @@ def measure(
 ) -> dict:
     """Instructions of a public request, of one with a cached token, and how both kinds grow.
 
-    All are counted at once, since they do not disturb each other. `hot`: one token each of the algorithm that routes are
-    counted with, and of EdDSA.
+    All are counted at once, since they do not disturb each other. `hot`: one token each of the algorithm that routes
+    are counted with, and of EdDSA.
     """
     first = next(iter(hot))
 
