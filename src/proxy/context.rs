@@ -95,9 +95,7 @@ impl WorkerContext {
             }))),
         }
     }
-}
 
-impl WorkerContext {
     /// Lends the worker's memory and the revocations in force. An idle worker calls it once a second too.
     ///
     /// After a panic in `decide` the worker has no memory, and begins anew.
@@ -156,4 +154,25 @@ pub struct ConnectionContext {
     pub peer: Peer,
     /// What limits are measured by.
     pub state: Rc<ConnectionState>,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+    use crate::gate::CacheCounts;
+
+    #[test]
+    fn a_panic_in_the_middle_of_a_decision_takes_the_memory_with_it() {
+        let local = WorkerLocal::new(1 << 20);
+        let address = |memory: &mut WorkerMemory| std::ptr::from_mut(memory).addr();
+        let first = local.with_memory(address);
+        assert_eq!(local.with_memory(address), first, "the same one each time");
+        let panicking = || local.with_memory(|_| panic!("for the test"));
+        assert!(catch_unwind(AssertUnwindSafe(panicking)).is_err());
+        assert!(local.memory.take().is_none());
+        local.with_memory(|memory| assert_eq!(memory.take_counts(), CacheCounts::default()));
+        assert!(local.memory.take().is_some(), "and another one is kept");
+    }
 }
