@@ -14,11 +14,15 @@ use quick_cache::unsync::{Cache, DefaultLifecycle};
 use quick_cache::{Equivalent, OptionsBuilder, Weighter};
 use smallvec::SmallVec;
 
-use crate::headers::{ClaimFields, ClaimHeaders, HeaderSetId};
+use crate::headers::{ClaimFields, ClaimHeaders, HeaderSetId, OwnNames};
 use crate::jwt::{Issuer, VerifiedToken};
 
 /// The verified tokens of one worker. `N` is what the owner notes down on each.
-pub struct TokenCache<N>(Option<Tokens<N>>);
+pub struct TokenCache<N> {
+    /// `None`: nothing is remembered.
+    tokens: Option<Tokens<N>>,
+    names: OwnNames,
+}
 
 type Tokens<N> = Cache<Key, Held<N>, Bytes, RandomState>;
 
@@ -32,9 +36,13 @@ impl<N: Copy + Default> TokenCache<N> {
     /// Never.
     #[must_use]
     pub fn new(bytes: u64) -> Self {
-        if bytes == 0 {
-            return Self(None);
+        Self {
+            tokens: (bytes > 0).then(|| Self::tokens(bytes)),
+            names: OwnNames::default(),
         }
+    }
+
+    fn tokens(bytes: u64) -> Tokens<N> {
         // A remembered hash is of a token that was dropped lately; there are at most half as many as tokens expected.
         let expected = usize::try_from(bytes / EXPECTED_WEIGHT).unwrap_or(usize::MAX);
         let remembered = u64::try_from(expected / 2).unwrap_or(0) * SLOT_BYTES;
@@ -44,36 +52,50 @@ impl<N: Copy + Default> TokenCache<N> {
             .weight_capacity(bytes.saturating_sub(remembered).max(1))
             .build()
             .expect("invariant: both capacities are given");
-        let cache = Cache::with_options(
+        Cache::with_options(
             options,
             Bytes,
             RandomState::new(),
             DefaultLifecycle::default(),
-        );
-        Self(Some(cache))
+        )
     }
 
     /// A token that was verified, whole and byte for byte.
     #[must_use]
     pub fn get(&self, token: &[u8]) -> Option<Rc<CachedToken<N>>> {
-        let held = self.0.as_ref()?.get(&Presented(token))?;
+        let held = self.tokens.as_ref()?.get(&Presented(token))?;
         Some(Rc::clone(&held.token))
     }
 
-    /// Remembers a token, if there is room for it.
-    pub fn insert(&mut self, token: &[u8], verified: &Rc<CachedToken<N>>) {
-        if let Some(cache) = &mut self.0 {
+    /// Remembers a token that was just verified by the issuer of that index in `snapshot`, if there is room for it. Its field
+    /// lines for `headers` are built now.
+    pub fn insert(
+        &mut self,
+        token: &[u8],
+        verified: VerifiedToken,
+        (snapshot, issuer): (u64, usize),
+        headers: &ClaimHeaders,
+    ) -> Rc<CachedToken<N>> {
+        let verified = Rc::new(CachedToken {
+            token: verified,
+            in_force: Cell::new((snapshot, issuer)),
+            note: Cell::default(),
+            fields: RefCell::default(),
+        });
+        verified.build(headers, &mut self.names);
+        if let Some(cache) = &mut self.tokens {
             let held = Held {
                 bytes: verified.bytes(token.len()),
-                token: Rc::clone(verified),
+                token: Rc::clone(&verified),
             };
             cache.insert(Key(token.into()), held);
         }
+        verified
     }
 
     /// Forgets a token.
     pub fn remove(&mut self, token: &[u8]) {
-        if let Some(cache) = &mut self.0 {
+        if let Some(cache) = &mut self.tokens {
             cache.remove(&Presented(token));
         }
     }
@@ -88,8 +110,8 @@ impl<N: Copy + Default> TokenCache<N> {
         if let Some(fields) = verified.built(headers.id()) {
             return fields;
         }
-        let fields = verified.build(headers);
-        if let Some(cache) = &mut self.0 {
+        let fields = verified.build(headers, &mut self.names);
+        if let Some(cache) = &mut self.tokens {
             if let Some(mut held) = cache.peek_mut(&Presented(token))
                 && Rc::ptr_eq(&held.token, verified)
             {
@@ -106,7 +128,7 @@ impl<N: Copy + Default> TokenCache<N> {
     /// Tokens that are remembered.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.as_ref().map_or(0, Cache::len)
+        self.tokens.as_ref().map_or(0, Cache::len)
     }
 
     /// Whether none is.
@@ -118,7 +140,7 @@ impl<N: Copy + Default> TokenCache<N> {
     /// Bytes that they take.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.0.as_ref().map_or(0, Cache::weight)
+        self.tokens.as_ref().map_or(0, Cache::weight)
     }
 }
 
@@ -135,19 +157,6 @@ pub struct CachedToken<N> {
 type Sets = SmallVec<[(HeaderSetId, Rc<ClaimFields>); 1]>;
 
 impl<N: Copy + Default> CachedToken<N> {
-    /// A token that was just verified by the issuer of that index in `snapshot`. Its fields for `headers` are built now.
-    #[must_use]
-    pub fn new(token: VerifiedToken, snapshot: u64, issuer: usize, headers: &ClaimHeaders) -> Self {
-        let made = Self {
-            token,
-            in_force: Cell::new((snapshot, issuer)),
-            note: Cell::default(),
-            fields: RefCell::default(),
-        };
-        made.build(headers);
-        made
-    }
-
     /// The token.
     #[must_use]
     pub fn token(&self) -> &VerifiedToken {
@@ -183,8 +192,8 @@ impl<N: Copy + Default> CachedToken<N> {
         Some(Rc::clone(fields))
     }
 
-    fn build(&self, headers: &ClaimHeaders) -> Rc<ClaimFields> {
-        let fields = Rc::new(headers.fields(self.token.claims().all()));
+    fn build(&self, headers: &ClaimHeaders, names: &mut OwnNames) -> Rc<ClaimFields> {
+        let fields = Rc::new(headers.fields(self.token.claims().all(), names));
         let mut sets = self.fields.borrow_mut();
         if sets.len() >= MOST_SETS {
             sets.remove(0);

@@ -149,13 +149,12 @@ impl Judge<'_> {
         let issuer = signed.issuer();
         memory.headers.keep(jws.header, &header);
         let verified = signed.check_claims(self.now)?;
-        let held = Rc::new(CachedToken::new(
+        let held = memory.tokens.insert(
+            token,
             verified,
-            self.snapshot.id.number(),
-            issuer,
+            (self.snapshot.id.number(), issuer),
             &self.route.claim_headers,
-        ));
-        memory.tokens.insert(token, &held);
+        );
         Ok(Accepted { held, issuer })
     }
 }

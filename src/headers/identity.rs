@@ -138,7 +138,7 @@ impl ClaimHeaders {
     ///
     /// Nor has an empty array, except as JSON; a `null` inside an array is left out, except there.
     #[must_use]
-    pub fn fields(&self, claims: Object<'_>) -> ClaimFields {
+    pub fn fields(&self, claims: Object<'_>, names: &mut OwnNames) -> ClaimFields {
         let mut lines = Lines::default();
         for header in &self.headers {
             let Some(value) = header.claim.find(claims) else {
@@ -157,7 +157,7 @@ impl ClaimHeaders {
                 }
             }
         }
-        lines.finish()
+        lines.finish(names)
     }
 }
 
@@ -189,6 +189,30 @@ impl ClaimFields {
         // The buffer is counted: some words on the heap.
         const COUNTED: usize = 32;
         size_of_val(&*self.lines) + self.text_bytes + COUNTED
+    }
+}
+
+/// The copies of header names that one thread puts into requests.
+///
+/// A clone of a name counts references, and threads that count in the same place wait for each other's cache lines.
+#[derive(Debug, Default)]
+pub struct OwnNames(Vec<HeaderName>);
+
+impl OwnNames {
+    /// Names that are copied; what is beyond is shared.
+    const MOST: usize = 64;
+
+    fn own(&mut self, name: &HeaderName) -> HeaderName {
+        if let Some(own) = self.0.iter().find(|own| *own == name) {
+            return own.clone();
+        }
+        match HeaderName::from_bytes(name.as_str().as_bytes()) {
+            Ok(copy) if self.0.len() < Self::MOST => {
+                self.0.push(copy.clone());
+                copy
+            }
+            Ok(_) | Err(_) => name.clone(),
+        }
     }
 }
 
@@ -226,7 +250,7 @@ impl<'h> Lines<'h> {
         }
     }
 
-    fn finish(self) -> ClaimFields {
+    fn finish(self, names: &mut OwnNames) -> ClaimFields {
         let text_bytes = self.text.capacity();
         let text = Bytes::from(self.text);
         let mut start = 0;
@@ -235,7 +259,7 @@ impl<'h> Lines<'h> {
             start = end;
             // Encoded text is a field value.
             let value = HeaderValue::from_maybe_shared(value).ok()?;
-            Some((name.clone(), value))
+            Some((names.own(name), value))
         };
         ClaimFields {
             lines: self.ends.into_iter().filter_map(line).collect(),

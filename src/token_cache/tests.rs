@@ -51,13 +51,15 @@ fn made(
     key: &SigningKey,
     number: usize,
     headers: &ClaimHeaders,
+    cache: &mut TokenCache<u8>,
 ) -> (Vec<u8>, Rc<CachedToken<u8>>) {
     let subject = format!("{}{number}", "x".repeat(200));
     let claims = json!({ "iss": "https://issuer.test", "aud": "api", "exp": 10, "sub": subject });
     let token = key.sign("at+jwt", &claims).unwrap().into_bytes();
     let now = UnixTime::from_seconds(0);
     let verified = verify(&token, std::slice::from_ref(issuer), |_| true, now).unwrap();
-    (token, Rc::new(CachedToken::new(verified, 1, 0, headers)))
+    let held = cache.insert(&token, verified, (1, 0), headers);
+    (token, held)
 }
 
 #[test]
@@ -65,8 +67,7 @@ fn a_token_is_found_whole_or_not_at_all() {
     let ((issuer, key), headers) = (issuer(), headers());
     let mut cache = TokenCache::new(1 << 20);
     assert!(cache.is_empty());
-    let (token, held) = made(&issuer, &key, 0, &headers);
-    cache.insert(&token, &held);
+    let (token, held) = made(&issuer, &key, 0, &headers, &mut cache);
     assert!(Rc::ptr_eq(&cache.get(&token).unwrap(), &held));
     for at in 0..token.len() {
         let mut other = token.clone();
@@ -91,7 +92,7 @@ fn a_token_is_found_whole_or_not_at_all() {
 #[test]
 fn a_token_is_in_force_while_its_policy_and_key_are() {
     let ((issuer, key), headers) = (issuer(), headers());
-    let (_, held) = made(&issuer, &key, 0, &headers);
+    let (_, held) = made(&issuer, &key, 0, &headers, &mut TokenCache::new(0));
     let with = |policy: &Arc<IssuerPolicy>, keys: Vec<crate::jwt::VerifyingKey>| {
         let (keys, _) = KeySet::new(keys, policy.algorithms);
         let policy = Arc::clone(policy);
@@ -128,8 +129,7 @@ fn a_token_is_in_force_while_its_policy_and_key_are() {
 fn field_lines_are_built_once_for_each_of_a_few_sets_and_weighed() {
     let ((issuer, key), first) = (issuer(), headers());
     let mut cache = TokenCache::new(1 << 20);
-    let (token, held) = made(&issuer, &key, 0, &first);
-    cache.insert(&token, &held);
+    let (token, held) = made(&issuer, &key, 0, &first, &mut cache);
     let mut weights = vec![cache.bytes()];
     let sets: Vec<ClaimHeaders> = (0..2 * MOST_SETS).map(|_| headers()).collect();
     for set in &sets {
@@ -157,11 +157,8 @@ fn tokens_that_grow_stay_within_the_bytes_of_the_cache() {
     let limit = 64 << 10;
     let mut cache = TokenCache::new(limit);
     let tokens: Vec<_> = (0..100)
-        .map(|number| made(&issuer, &key, number, &first))
+        .map(|number| made(&issuer, &key, number, &first, &mut cache))
         .collect();
-    for (token, held) in &tokens {
-        cache.insert(token, held);
-    }
     let full = cache.len();
     assert!(full > 10 && full < tokens.len());
     let second = headers();
@@ -176,8 +173,7 @@ fn tokens_that_grow_stay_within_the_bytes_of_the_cache() {
 fn a_cache_that_is_off_remembers_nothing() {
     let ((issuer, key), headers) = (issuer(), headers());
     let mut cache = TokenCache::new(0);
-    let (token, held) = made(&issuer, &key, 0, &headers);
-    cache.insert(&token, &held);
+    let (token, held) = made(&issuer, &key, 0, &headers, &mut cache);
     assert!(cache.get(&token).is_none());
     let fields = cache.fields(&token, &held, &headers);
     assert!(Rc::ptr_eq(&fields, &cache.fields(&token, &held, &headers)));

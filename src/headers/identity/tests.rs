@@ -96,7 +96,10 @@ fn lines(claim: &str, array: ArrayStyle) -> Vec<String> {
         claim: ClaimPath::parse(claim).unwrap(),
         array,
     };
-    let fields = ClaimHeaders::new(vec![header]).fields(claims().root().as_object().unwrap());
+    let fields = ClaimHeaders::new(vec![header]).fields(
+        claims().root().as_object().unwrap(),
+        &mut OwnNames::default(),
+    );
     fields.insert_into(&mut headers);
     let lines = headers.get_all(&name).iter();
     lines
@@ -199,8 +202,10 @@ fn ours_replace_what_is_there() {
                 claim: ClaimPath::parse(claim).unwrap(),
                 array: style,
             };
-            let fields =
-                ClaimHeaders::new(vec![header]).fields(claims().root().as_object().unwrap());
+            let fields = ClaimHeaders::new(vec![header]).fields(
+                claims().root().as_object().unwrap(),
+                &mut OwnNames::default(),
+            );
             fields.insert_into(&mut headers);
             let lines: Vec<_> = headers.get_all(&name).iter().collect();
             assert!(!lines.is_empty());
