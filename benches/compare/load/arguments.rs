@@ -22,6 +22,8 @@ pub(crate) enum Work {
     Handshakes(Handshakes),
     /// Connections that are held
     Idle(Idle),
+    /// A server behind the proxy, for whoever has no other
+    Upstream(Upstream),
 }
 
 /// What is spoken with the proxy.
@@ -65,6 +67,9 @@ pub(crate) struct Closed {
     /// Concurrent streams of each HTTP/2 connection
     #[arg(long, default_value_t = 8)]
     pub(crate) streams: u32,
+    /// Bytes of content that each request carries
+    #[arg(long, default_value_t = 0)]
+    pub(crate) upload: usize,
     /// Threads, among which connections and tokens are dealt
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) threads: u32,
@@ -116,4 +121,12 @@ pub(crate) struct Handshakes {
 pub(crate) struct Idle {
     #[command(flatten)]
     pub(crate) to: To,
+}
+
+/// Answers every request when it has read all of it: at `/chunked` in chunks, elsewhere with a length.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Upstream {
+    /// Bytes of an answer
+    #[arg(long, default_value_t = 1024)]
+    pub(crate) bytes: usize,
 }

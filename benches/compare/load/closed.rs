@@ -27,6 +27,8 @@ pub(crate) struct Share {
     pub(crate) target: Target,
     path: String,
     warm_path: Option<String>,
+    /// Bytes of content of each request.
+    pub(crate) upload: usize,
     walk: Walk,
     phase: Arc<AtomicU8>,
     tally: Arc<Tally>,
@@ -80,6 +82,7 @@ pub(crate) fn run(arguments: &Closed) -> Outcome<()> {
             target: Target::new(&arguments.to, false)?,
             path: arguments.to.path.clone(),
             warm_path: arguments.once.clone(),
+            upload: arguments.upload,
             walk: Walk::new(tokens.clone(), index, threads, arguments.once.is_some()),
             phase: Arc::clone(&phase),
             tally: Arc::clone(&tally),
@@ -162,7 +165,7 @@ async fn ask_for_ever(share: &Share, mut stream: Box<dyn crate::target::Io>) {
     let mut request = Vec::with_capacity(2048);
     let mut room = vec![0; 16 * 1024];
     while let Some((path, token)) = share.next() {
-        write_request(&mut request, path, token);
+        write_request(&mut request, path, token, share.upload);
         let closed = if let Ok(head) = exchange(&mut *stream, &request, &mut room).await {
             share.answer(head.status);
             head.closes

@@ -25,7 +25,7 @@ pub(crate) fn run(arguments: &Handshakes) -> Outcome<()> {
     let local = LocalSet::new();
     runtime.block_on(local.run_until(async {
         let mut request = Vec::new();
-        write_request(&mut request, &arguments.to.path, b"");
+        write_request(&mut request, &arguments.to.path, b"", 0);
         let request: Rc<[u8]> = request.into();
         for _ in 0..arguments.to.connections {
             let (target, tally, request) =

@@ -6,10 +6,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use crate::Outcome;
 use crate::target::Io;
 
-/// The request for a path, up to its token.
-pub(crate) fn write_request(buffer: &mut Vec<u8>, path: &str, token: &[u8]) {
+/// The request for a path, with its token and so many bytes of content.
+pub(crate) fn write_request(buffer: &mut Vec<u8>, path: &str, token: &[u8], upload: usize) {
     buffer.clear();
-    buffer.extend_from_slice(b"GET ");
+    buffer.extend_from_slice(if upload == 0 { b"GET " } else { b"POST " });
     buffer.extend_from_slice(path.as_bytes());
     buffer
         .extend_from_slice(b" HTTP/1.1\r\nHost: localhost\r\nUser-Agent: load\r\nAccept: */*\r\n");
@@ -18,7 +18,11 @@ pub(crate) fn write_request(buffer: &mut Vec<u8>, path: &str, token: &[u8]) {
         buffer.extend_from_slice(token);
         buffer.extend_from_slice(b"\r\n");
     }
+    if upload > 0 {
+        buffer.extend_from_slice(format!("Content-Length: {upload}\r\n").as_bytes());
+    }
     buffer.extend_from_slice(b"\r\n");
+    buffer.resize(buffer.len() + upload, b'x');
 }
 
 /// What matters of a response head.

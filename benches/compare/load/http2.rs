@@ -5,7 +5,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 use h2::client::SendRequest;
 use http::header::AUTHORIZATION;
-use http::{HeaderValue, Request, Version};
+use http::{HeaderValue, Method, Request, Version};
 use tokio::task::{JoinHandle, spawn_local};
 
 use crate::Outcome;
@@ -56,7 +56,13 @@ async fn ask_for_ever(share: &Share, sender: SendRequest<Bytes>) -> Outcome<()> 
                 HeaderValue::from_maybe_shared(Bytes::from(field))?,
             );
         }
-        let (response, _) = sender.send_request(request.body(())?, true)?;
+        if share.upload > 0 {
+            request = request.method(Method::POST);
+        }
+        let (response, mut content) = sender.send_request(request.body(())?, share.upload == 0)?;
+        if share.upload > 0 {
+            content.send_data(vec![b'x'; share.upload].into(), true)?;
+        }
         let mut response = response.await?;
         let status = response.status().as_u16();
         let body = response.body_mut();

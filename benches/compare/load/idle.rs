@@ -16,7 +16,7 @@ pub(crate) fn run(arguments: &Idle) -> Outcome<()> {
         .enable_all()
         .build()?;
     let mut request = Vec::new();
-    write_request(&mut request, &arguments.to.path, b"");
+    write_request(&mut request, &arguments.to.path, b"", 0);
     let held = runtime.block_on(async {
         let mut held = Vec::new();
         let mut room = vec![0; 128 * 1024];

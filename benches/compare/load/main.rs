@@ -7,6 +7,7 @@
 //!   from when it could be sent: a proxy that stalls pays for everyone who would have come meanwhile.
 //! * `handshakes`: a new TLS connection for each request, in full or resumed.
 //! * `idle`: connections that have had one answer, and are then held.
+//! * `upstream`: no load, but a server to aim the proxy at.
 //!
 //! Speaks lines of JSON on standard output: `{"event":"begin"}` when the measured window opens, and one with the counts
 //! when it closes. The harness reads the proxy's CPU clock at both.
@@ -21,6 +22,7 @@ mod open;
 mod report;
 mod target;
 mod tokens;
+mod upstream;
 
 use std::error::Error;
 use std::io::Write as _;
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         Work::Open(open) => open::run(open),
         Work::Handshakes(handshakes) => handshakes::run(handshakes),
         Work::Idle(idle) => idle::run(idle),
+        Work::Upstream(upstream) => upstream::run(upstream),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

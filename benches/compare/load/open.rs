@@ -108,6 +108,7 @@ fn one_connection(
             &mut request,
             &arguments.to.path,
             walk.next().unwrap_or_default(),
+            0,
         );
         let status = exchange(&mut *stream, &request, &mut room)?;
         if due >= counted {
