@@ -1,6 +1,8 @@
 //! The pools against real servers on loopback.
 
+use std::cell::Cell;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -113,6 +115,31 @@ fn idle_connections_end_and_upstreams_that_went_leave_none() {
         worker.pools.sweep(&|id| id != upstream.id);
         worker.get(&upstream).await;
         assert_eq!(server.connections(), [0, 0, 1, 2]);
+    });
+}
+
+#[test]
+fn an_idle_connection_that_was_closed_is_let_go_by_the_sweep() {
+    on_a_worker(|worker| async move {
+        let gone = Rc::new(Cell::new(false));
+        let seen = Rc::clone(&gone);
+        let server = server(move |mut wire, _| {
+            let seen = Rc::clone(&seen);
+            async move {
+                wire.request().await;
+                wire.answer("x").await;
+                wire.stream.shutdown().await.expect("shut down");
+                seen.set(!wire.request().await);
+            }
+        })
+        .await;
+        let upstream = upstream_at(&[server.address]);
+        worker.get(&upstream).await;
+        settle().await;
+        assert!(!gone.get());
+        worker.sweep();
+        settle().await;
+        assert!(gone.get());
     });
 }
 
