@@ -415,3 +415,33 @@ fn a_public_key_never_serves_as_a_secret() {
     let confused = signed(&json!({"alg": "HS256", "kid": key.kid()}), &claims());
     assert_eq!(check(&confused), Some(TokenError::UnknownKey));
 }
+
+#[test]
+fn what_a_verified_token_calls_its_key_is_looked_up_again() {
+    let named = |kid: &str| {
+        let mut issuer = Arc::into_inner(issuer(policy())).unwrap();
+        let hs256 = AlgorithmSet::from_iter([Algorithm::Hs256]);
+        let key = VerifyingKey::from_secret(&Secret::new(SECRET.to_vec()), hs256).unwrap();
+        (issuer.keys, _) = KeySet::new(vec![key.with_kid(kid)], policy().algorithms);
+        [Arc::new(issuer)]
+    };
+    let now = UnixTime::from_seconds(NOW);
+    let before = named("k");
+    let said = verify(
+        signed(&header(), &claims()).as_bytes(),
+        &before,
+        |_| true,
+        now,
+    )
+    .unwrap();
+    let silent = signed(&json!({"alg": "HS256"}), &claims());
+    let unsaid = verify(silent.as_bytes(), &before, |_| true, now).unwrap();
+    for token in [&said, &unsaid] {
+        assert_eq!(token.kid(), Some("k"));
+        assert_eq!(token.issuer_among(&before), Some(0));
+        // The same key, but who revokes it by name means another now.
+        assert_eq!(token.issuer_among(&named("renamed")), None);
+    }
+    let renamed = verify(silent.as_bytes(), &named("renamed"), |_| true, now).unwrap();
+    assert_eq!(renamed.kid(), Some("renamed"));
+}
