@@ -42,7 +42,7 @@ pub(super) fn parse_head(
     if length > MOST_HEAD {
         return Err(BrokenAnswer::HeadTooLong);
     }
-    all_lines_end_in_crlf(&bytes[..length])?;
+    all_lines_end_in_crlf(&bytes[..length], answer.headers)?;
     let version = match answer.version {
         Some(1) => Version::HTTP_11,
         Some(_) | None => Version::HTTP_10,
@@ -67,7 +67,7 @@ pub(super) fn parse_trailers(bytes: &Bytes) -> Result<HeaderMap, BrokenAnswer> {
     let mut lines = [httparse::EMPTY_HEADER; MOST_FIELDS];
     match httparse::parse_headers(bytes, &mut lines).map_err(malformed)? {
         httparse::Status::Complete((length, lines)) if length == bytes.len() => {
-            all_lines_end_in_crlf(bytes)?;
+            all_lines_end_in_crlf(bytes, lines)?;
             let mut fields = HeaderMap::with_capacity(lines.len());
             // What a trailer says of framing comes too late to mean anything (RFC 9110 §6.5.1).
             append(bytes, lines, &mut fields, &mut Told::default())?;
@@ -102,10 +102,21 @@ fn append(
 
 /// RFC 9112 §2.2 lets a recipient take LF alone. Others may not see the end of a line there.
 ///
-/// `bytes` have been parsed, and `httparse` takes CR before LF alone: as many of both is one before each.
-fn all_lines_end_in_crlf(bytes: &[u8]) -> Result<(), BrokenAnswer> {
-    let count = |byte| memchr::memchr_iter(byte, bytes).count();
-    if count(b'\r') == count(b'\n') {
+/// `section` is what `lines` were parsed from: what stands before each name is the end of the line before.
+fn all_lines_end_in_crlf(
+    section: &[u8],
+    lines: &[httparse::Header<'_>],
+) -> Result<(), BrokenAnswer> {
+    let follows_crlf = |line: &httparse::Header<'_>| {
+        let at = line
+            .name
+            .as_ptr()
+            .addr()
+            .wrapping_sub(section.as_ptr().addr());
+        let before = section.get(..at);
+        before.is_some_and(|before| before.is_empty() || before.ends_with(b"\r\n"))
+    };
+    if section.ends_with(b"\r\n\r\n") && lines.iter().all(follows_crlf) {
         Ok(())
     } else {
         Err(BrokenAnswer::BareLineFeed)
