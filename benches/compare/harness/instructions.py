@@ -22,11 +22,14 @@ class Counted(Portcullis):
 
     def launch(self) -> None:
         command = self.commands()["plain"]
+        # Not beside the configuration: the gateway looks at that directory, and reads it again when files come.
+        self.profiles = self.home / "profiles"
+        self.profiles.mkdir(exist_ok=True)
         valgrind = [
             "valgrind",
             "--tool=callgrind",
             "--separate-threads=yes",
-            f"--callgrind-out-file={self.home}/out",
+            f"--callgrind-out-file={self.profiles}/out",
             *command,
         ]
         cores = f"0-{machine.cores() - 1}"
@@ -65,11 +68,11 @@ def per_request(proxy: Counted, load: Load, path: str, tokens: Path | None, requ
 def dump(proxy: Counted) -> int:
     """Has callgrind write what it counted since the last time, a file for each thread, and takes the busiest thread's
     sum: that of the one worker. What the others do goes by the clock, which callgrind slows down fiftyfold."""
-    before = set(proxy.home.glob("out.*"))
-    run(["callgrind_control", "-d", proxy.pid("h1")], cwd=proxy.home)
+    before = set(proxy.profiles.glob("out.*"))
+    run(["callgrind_control", "-d", proxy.pid("h1")], cwd=proxy.profiles)
     end = time.monotonic() + 60
     while time.monotonic() < end:
-        totals = [total(path.read_text(errors="replace")) for path in set(proxy.home.glob("out.*")) - before]
+        totals = [total(path.read_text(errors="replace")) for path in set(proxy.profiles.glob("out.*")) - before]
         if totals and None not in totals:
             return max(totals)
         time.sleep(0.05)

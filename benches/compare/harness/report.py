@@ -246,12 +246,12 @@ def cpu_table(found: Results, rows: list[Row]) -> list[tuple[str, ...]]:
     return lines
 
 
-def write(found: Results, directory: Path, document: Path) -> list[Path]:
+def write(found: Results, directory: Path, document: Path | None) -> list[Path]:
     """JSON, plots, and the marked part of the document."""
     directory.mkdir(parents=True, exist_ok=True)
     written = [results.write(found, directory), *plots.draw(found, directory)]
-    old = document.read_text()
-    if BEGIN in old and END in old:
+    old = document.read_text() if document else ""
+    if document and BEGIN in old and END in old:
         head, tail = old[: old.index(BEGIN)], old[old.index(END) :]
         document.write_text(f"{head}{BEGIN}\n\n{markdown(found)}\n\n{tail}")
         written.append(document)

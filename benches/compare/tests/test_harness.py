@@ -9,7 +9,18 @@ import unittest
 from pathlib import Path
 from xml.dom import minidom
 
-from harness import calls, goals, instructions, machine, plots, report, results, rows, stats, tools
+from harness import (
+    calls,
+    goals,
+    instructions,
+    machine,
+    plots,
+    report,
+    results,
+    rows,
+    stats,
+    tools,
+)
 from harness.load import Window
 from harness.processes import Failed
 from harness.rounds import Rounds, checked
