@@ -211,7 +211,9 @@ impl<'d> Object<'d> {
     pub fn get(&self, name: &str) -> Option<Value<'d>> {
         let mut rest = self.0;
         while rest.next < rest.end {
-            if rest.name() == name {
+            let is_it = rest.is_named(name);
+            rest.next += 1;
+            if is_it {
                 return rest.next();
             }
             rest.skip();
@@ -270,6 +272,23 @@ impl<'d> Nodes<'d> {
         let value = self.document.value(self.next);
         self.skip();
         Some(value)
+    }
+
+    /// Whether that is the name at `next`. Most names differ in length already.
+    fn is_named(&self, name: &str) -> bool {
+        match self.document.node(self.next) {
+            Node::String { start, length } => {
+                length as usize == name.len()
+                    && self.document.text.as_bytes()[start as usize..].starts_with(name.as_bytes())
+            }
+            Node::Null
+            | Node::Bool(_)
+            | Node::Unsigned(_)
+            | Node::Signed(_)
+            | Node::Float(_)
+            | Node::Array { .. }
+            | Node::Object { .. } => false,
+        }
     }
 
     /// The name at `next`, which is passed.
