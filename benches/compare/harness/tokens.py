@@ -2,12 +2,12 @@
 
 import json
 import subprocess
+import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import machine
+from . import crowd, machine
 from .processes import Failed, run
 
 ALGORITHMS = ("RS256", "ES256", "EdDSA")
@@ -35,11 +35,14 @@ class Mint:
         self.portcullis = portcullis
         self.directory = directory
         self.keys: dict[str, Key] = {}
+        # Proxies are started by several threads.
+        self.making = threading.Lock()
 
     def key(self, algorithm: str) -> Key:
-        if algorithm not in self.keys:
-            self.keys[algorithm] = self.new_key(algorithm, algorithm.lower())
-        return self.keys[algorithm]
+        with self.making:
+            if algorithm not in self.keys:
+                self.keys[algorithm] = self.new_key(algorithm, algorithm.lower())
+            return self.keys[algorithm]
 
     def new_key(self, algorithm: str, name: str) -> Key:
         home = self.directory / f"key-{name}"
@@ -109,20 +112,11 @@ class Mint:
         stranger = self.new_key(algorithm, f"stranger-{algorithm.lower()}")
         return self.tokens(algorithm, "forged", count, key=stranger)
 
-    def crowd(self, algorithm: str, count: int) -> list[Path]:
-        """JWK Sets of so many keys together, the issuer's own in the first; a set holds a hundred at most."""
-        with ThreadPoolExecutor(machine.cores()) as pool:
-            names = [f"crowd-{count}-{n}" for n in range(count - 1)]
-            keys = json.loads(self.key(algorithm).jwks.read_text())["keys"]
-            keys += pool.map(lambda name: self.public_jwk(algorithm, name), names)
+    def crowd(self, count: int) -> list[Path]:
+        """JWK Sets of so many EdDSA keys together, the issuer's own in the first; a set holds a hundred at most."""
+        keys = [*json.loads(self.key("EdDSA").jwks.read_text())["keys"], *crowd.jwks(count - 1)]
         sets = []
         for first in range(0, count, 100):
-            sets.append(self.directory / f"crowd-{algorithm}-{count}-{first}.json")
+            sets.append(self.directory / f"crowd-{count}-{first}.json")
             sets[-1].write_text(json.dumps({"keys": keys[first : first + 100]}))
         return sets
-
-    def public_jwk(self, algorithm: str, name: str) -> dict:
-        home = self.directory / "crowd"
-        run([self.portcullis, "keys", "generate", "--alg", algorithm, "--kid", name, "--out", home])
-        found = next(home.glob(f"{name}*.json"))
-        return json.loads(found.read_text())["keys"][0]

@@ -146,6 +146,14 @@ class Plan(unittest.TestCase):
                 checked(row, window(1.0, statuses, broken))
 
 
+class Crowd(unittest.TestCase):
+    def test_keys_are_points_of_the_curve_and_all_different(self):
+        self.assertEqual(crowd.encoded(crowd.BASE), bytes([0x58, *[0x66] * 31]))
+        x, y = crowd.add(crowd.add(crowd.BASE, crowd.BASE), crowd.BASE)
+        self.assertEqual((y * y - x * x - 1 - crowd.D * x * x * y * y) % crowd.P, 0)
+        self.assertEqual(len({key["x"] for key in crowd.jwks(50)}), 50)
+
+
 class Telling(unittest.TestCase):
     def test_goals_are_told_whether_measured_or_not(self):
         found = some_results([20.0, 20.5, 21.0])
