@@ -11,6 +11,7 @@ from xml.dom import minidom
 
 from harness import (
     calls,
+    crowd,
     goals,
     instructions,
     machine,
