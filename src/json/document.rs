@@ -221,6 +221,23 @@ impl<'d> Object<'d> {
         None
     }
 
+    /// The members for whose names `choose` has something to say, and that. No value is made of the others.
+    pub fn chosen<T>(
+        &self,
+        mut choose: impl FnMut(&str) -> Option<T>,
+    ) -> impl Iterator<Item = (T, Value<'d>)> {
+        let mut rest = self.0;
+        std::iter::from_fn(move || {
+            while rest.next < rest.end {
+                if let Some(choice) = choose(rest.name()) {
+                    return Some((choice, rest.next()?));
+                }
+                rest.skip();
+            }
+            None
+        })
+    }
+
     /// All members in order.
     pub fn iter(&self) -> impl Iterator<Item = (&'d str, Value<'d>)> + use<'d> {
         let mut rest = self.0;

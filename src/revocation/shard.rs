@@ -71,6 +71,14 @@ impl Shard {
                     .any(|dates| dates.refuses(issued_at)))
     }
 
+    /// As [`Frozen::touch`], where [`Self::refuses`] would look.
+    pub(super) fn touch(&self, digest: Digest, seen: u64) -> u64 {
+        if seen >= self.newest_frozen {
+            return 0;
+        }
+        self.frozen.touch(digest)
+    }
+
     /// What adding `entry` would change.
     pub(super) fn weigh(&self, entry: Entry) -> Weight {
         let mut weight = Weight::RefusesMore;
