@@ -17,7 +17,6 @@ use crate::report::{Counts, Tally, tell};
 use crate::target::Target;
 
 pub(crate) fn run(arguments: &Handshakes) -> Outcome<()> {
-    let target = Rc::new(Target::new(&arguments.to, arguments.resume)?);
     let tally = Rc::new(Tally::default());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -28,8 +27,9 @@ pub(crate) fn run(arguments: &Handshakes) -> Outcome<()> {
         write_request(&mut request, &arguments.to.path, b"", 0);
         let request: Rc<[u8]> = request.into();
         for _ in 0..arguments.to.connections {
-            let (target, tally, request) =
-                (Rc::clone(&target), Rc::clone(&tally), Rc::clone(&request));
+            // Each client has a memory of its own: one for all holds only so many tickets, and some would find none.
+            let target = Target::new(&arguments.to, arguments.resume)?;
+            let (tally, request) = (Rc::clone(&tally), Rc::clone(&request));
             spawn_local(async move {
                 loop {
                     if one(&target, &tally, &request).await.is_err() {
