@@ -131,6 +131,8 @@ pub(super) struct Reader {
     interim: u8,
     /// Whether a byte has come.
     heard: bool,
+    /// Whether the interim answers leave the connection good for another request.
+    persists: bool,
 }
 
 impl Reader {
@@ -143,6 +145,7 @@ impl Reader {
             partial: Vec::new(),
             interim: 0,
             heard: false,
+            persists: true,
         }
     }
 
@@ -188,7 +191,10 @@ impl Reader {
             if switches && !self.asked.upgrade {
                 return Err(BrokenAnswer::UnaskedUpgrade);
             }
-            let framing = Framing::of(self.asked, &head, &mut self.fields)?;
+            let mut framing = Framing::of(self.asked, &head, &mut self.fields)?;
+            // An interim answer may end the connection too, or have a body that it must not have.
+            framing.persists &= self.persists;
+            self.persists = framing.persists;
             if switches || !head.status.is_informational() {
                 let fields = std::mem::take(&mut self.fields);
                 return Ok(Some(Answer {

@@ -97,14 +97,14 @@ impl Framing {
         }
         let persists = head.version == Version::HTTP_11 && !closes;
         let status = head.status;
-        if asked.head || status == StatusCode::NOT_MODIFIED {
-            return Ok(Self::bodiless(persists));
-        }
         if status.is_informational() || status == StatusCode::NO_CONTENT {
             // RFC 9112 §6.3 ends these with their head, and RFC 9110 §8.6 forbids the fields. Whoever sends them may send
             // a body too: the next answer on this connection would begin with it.
             let nothing_said = !chunked && told.is_none_or(|told| told == 0);
             return Ok(Self::bodiless(persists && nothing_said));
+        }
+        if asked.head || status == StatusCode::NOT_MODIFIED {
+            return Ok(Self::bodiless(persists));
         }
         Ok(match told {
             Some(bytes) => Self {

@@ -145,6 +145,29 @@ fn content_ends_where_the_head_says_and_early_ends_are_no_answers() {
     }
 }
 
+#[test]
+fn a_connection_is_not_used_again_after_an_interim_answer_that_says_otherwise() {
+    let answer = "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na";
+    for (field, again) in [
+        ("Link: </a>", true),
+        ("Content-Length: 0", true),
+        ("Connection: close", false),
+        // Where it has a body that looks like an answer, the one behind that is of another request.
+        ("Content-Length: 5", false),
+        ("Transfer-Encoding: chunked", false),
+    ] {
+        let text = format!("HTTP/1.1 103 Early Hints\r\n{field}\r\n\r\n{answer}");
+        assert_eq!(
+            seen(&Method::GET, &text),
+            (Some("a".to_owned()), again),
+            "{field}"
+        );
+        let text = text.strip_suffix('a').expect("the content");
+        let of_head = (Some(String::new()), again);
+        assert_eq!(seen(&Method::HEAD, text), of_head, "{field}");
+    }
+}
+
 /// Well-formed answers, as a server writes them: the head, and the content, which some requests and statuses do not have.
 fn answers() -> impl Strategy<Value = (String, String)> {
     let fields = "((X-[A-Za-z]{1,5}|Server|Date|ETag|Set-Cookie): [ -~]{0,12}\r\n){0,5}";
@@ -195,4 +218,60 @@ proptest! {
         prop_assert_eq!(ours(&method, bytes.chunks(1)), (seen.clone(), again));
         prop_assert_eq!(seen, hypers(&method, bytes));
     }
+
+    /// What somebody has tampered with is refused, or read as hyper's client reads it: never in a third way.
+    #[test]
+    fn what_is_no_answer_to_us_or_one_to_both(
+        (head, content) in answers(),
+        method in prop_oneof![Just(Method::GET), Just(Method::HEAD)],
+        changes in proptest::collection::vec((any::<prop::sample::Index>(), 0..3_usize, change()), 1..4),
+    ) {
+        let mut bytes = (head + &content).into_bytes();
+        for (at, removed, put) in changes {
+            let at = at.index(bytes.len() + 1);
+            let end = bytes.len().min(at + removed);
+            bytes.splice(at..end, put.bytes());
+        }
+        let (seen, _) = ours(&method, [&bytes[..]]);
+        if seen.is_some() {
+            prop_assert_eq!(seen, hypers(&method, &bytes));
+        }
+    }
+}
+
+/// What an attacker puts into an answer.
+fn change() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec![
+        "",
+        "\r",
+        "\n",
+        "\r\n",
+        "\r\n\r\n",
+        " ",
+        "\t",
+        ":",
+        ";",
+        ",",
+        "\0",
+        "\u{7f}",
+        "\u{e9}",
+        "0",
+        "1",
+        "f",
+        "+",
+        "-",
+        "Content-Length: 3\r\n",
+        "content-length: 3, 3\r\n",
+        "Content-Length:\r\n",
+        "Transfer-Encoding: chunked\r\n",
+        "Transfer-Encoding: gzip\r\n",
+        "Connection: close\r\n",
+        "HTTP/1.1 200 OK\r\n",
+        "HTTP/1.1 100 C\r\n\r\n",
+        "HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\n",
+        "0\r\n\r\n",
+        "3\r\nabc\r\n",
+        " folded\r\n",
+        "A : b\r\n",
+    ])
 }

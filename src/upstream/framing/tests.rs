@@ -68,7 +68,15 @@ fn the_end_of_a_body_is_told_by_method_status_and_fields() {
             false,
         ),
         (GET, "HTTP/1.1 204 N", &[CHUNKED], Exactly(0), false),
+        (HEAD, "HTTP/1.1 204 N", &[CHUNKED], Exactly(0), false),
         (GET, "HTTP/1.1 103 E", &[], Exactly(0), true),
+        (
+            HEAD,
+            "HTTP/1.1 103 E",
+            &["Content-Length: 5"],
+            Exactly(0),
+            false,
+        ),
     ] {
         let text = head(status_line, fields);
         let (framing, _) = framed(asked, &text).expect(&text);
