@@ -252,8 +252,13 @@ fn switch(
             ));
         }
     };
-    let (Some(client), Some(upstream), Some(answered)) = (client, body.into_upgraded(), answered)
-    else {
+    let Some(upstream) = body.into_upgraded() else {
+        return Err(Rejection::fault(
+            Reason::UpstreamFailed,
+            "101 before the end of the request",
+        ));
+    };
+    let (Some(client), Some(answered)) = (client, answered) else {
         return Err(Rejection::fault(
             Reason::UpstreamFailed,
             "101 without Upgrade",

@@ -50,6 +50,15 @@ pub(super) enum RestOfUpload {
     Going(JoinHandle<Result<(), BrokenAnswer>>),
 }
 
+impl RestOfUpload {
+    fn is_done(&self) -> bool {
+        match self {
+            Self::Done => true,
+            Self::Refused | Self::Going(_) => false,
+        }
+    }
+}
+
 impl SentBody {
     /// The response that an answer is.
     pub(super) fn attach(
@@ -79,10 +88,11 @@ impl SentBody {
         response
     }
 
-    /// After a 101, the connection, which speaks another protocol now.
+    /// After a 101, the connection, which speaks another protocol now. `None` if the upstream switched before it had the
+    /// whole request: what is left of that would come between the bytes of the other protocol.
     #[must_use]
     pub fn into_upgraded(mut self) -> Option<Upgraded> {
-        let live = self.live.take()?;
+        let live = self.live.take_if(|live| live.upload.is_done())?;
         let rest = self.reading.take_rest();
         Some(Upgraded::new(live.connection, rest, live.in_flight))
     }

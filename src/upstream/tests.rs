@@ -388,6 +388,36 @@ fn an_upgrade_reaches_the_bytes_behind_the_101() {
     });
 }
 
+#[test]
+fn a_switch_before_the_end_of_the_request_is_none() {
+    on_a_worker(|worker| async move {
+        let (closed, is_closed) = tokio::sync::oneshot::channel();
+        let closed = Rc::new(Cell::new(Some(closed)));
+        let server = server(move |mut wire, _| {
+            let closed = Rc::clone(&closed);
+            async move {
+                wire.request().await;
+                wire.write("HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\n\r\n")
+                    .await;
+                let end = wire.stream.read(&mut [0]).await;
+                let _ = closed.take().map(|closed| closed.send(end.ok()));
+            }
+        })
+        .await;
+        let upstream = upstream_at(&[server.address]);
+        let (_sender, body) = tests_body::endless();
+        let request = http::Request::post("/").header("host", "api.test");
+        let request = request.header("upgrade", "websocket");
+        let mut request = request.body(body).expect("a request");
+        let sent = worker.pools.send(&upstream, &mut request, false).await;
+        let body = sent.expect("sent").response.into_body();
+        assert!(body.into_upgraded().is_none());
+        let end = is_closed.await.expect("an end");
+        assert_eq!(end, Some(0), "nothing more came, and it was closed");
+        assert_eq!(upstream.addresses()[0].in_flight, 0);
+    });
+}
+
 mod tests_body {
     use std::pin::Pin;
     use std::task::{Context, Poll};
