@@ -153,7 +153,12 @@ impl Reading {
         if bytes >= self.room {
             self.room = MOST_ROOM.min(self.room * 2);
         }
-        self.input = buffer.freeze();
+        self.input = if bytes < buffer.capacity() / MOST_WASTE {
+            // Parts may wait for a slow client in great numbers: each with all of its room would be many times its size.
+            Bytes::copy_from_slice(&buffer)
+        } else {
+            buffer.freeze()
+        };
         Poll::Ready(Ok(()))
     }
 }
@@ -163,6 +168,9 @@ const LEAST_ROOM: usize = 16 * 1024;
 
 /// Bytes of a read at most: what one body may take while its client is slow.
 const MOST_ROOM: usize = 64 * 1024;
+
+/// How many times its size a part may take in memory.
+const MOST_WASTE: usize = 4;
 
 #[cfg(test)]
 mod tests;

@@ -147,3 +147,30 @@ fn bytes_that_nobody_asked_for_end_a_connection() {
         assert_eq!(server.connections(), [0, 1]);
     });
 }
+
+#[test]
+fn small_parts_take_little_memory_however_many_wait() {
+    on_a_worker(|worker| async move {
+        let server = server(|mut wire, _| async move {
+            wire.request().await;
+            wire.write("HTTP/1.1 200 OK\r\n\r\n").await;
+            for size in [10, 20_000] {
+                settle().await;
+                wire.write(&"x".repeat(size)).await;
+            }
+        })
+        .await;
+        let upstream = upstream_at(&[server.address]);
+        let sent = worker.send(&upstream, Method::GET, "").await;
+        let mut body = sent.expect("a head").response.into_body();
+        let mut parts = 0;
+        while let Some(frame) = body.frame().await {
+            let data = frame.expect("a frame").into_data().expect("data");
+            let length = data.len();
+            let room = data.try_into_mut().expect("its only owner").capacity();
+            assert!(room <= 4 * length, "{length} bytes of {room}");
+            parts += 1;
+        }
+        assert!(parts > 1, "one was small");
+    });
+}
