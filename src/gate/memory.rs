@@ -22,13 +22,13 @@ pub struct WorkerMemory {
     pub(super) headers: HeaderMemo,
     pub(super) keys: PreparedKeys,
     pub(super) budget: SignatureBudget,
-    pub(super) counts: CacheCounts,
+    pub(super) counts: MemoryCounts,
     snapshot: Option<SnapshotId>,
 }
 
 /// What the token cache did and holds, and which signatures had to be checked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct CacheCounts {
+pub struct MemoryCounts {
     /// Tokens that were found.
     pub hits: u64,
     /// Tokens that had to be verified, or refused.
@@ -52,13 +52,13 @@ impl WorkerMemory {
             headers: HeaderMemo::default(),
             keys: PreparedKeys::default(),
             budget: SignatureBudget::default(),
-            counts: CacheCounts::default(),
+            counts: MemoryCounts::default(),
             snapshot: None,
         }
     }
 
-    /// Forgets the keys that `snapshot` does not have, and takes over its limits. Every decision begins with it; a worker without requests calls it once a
-    /// second. Tokens are not looked through: each is judged when it comes.
+    /// Forgets the keys that `snapshot` does not have, and takes over its limits. Every decision begins with it; a worker
+    /// without requests calls it once a second. Tokens are not looked through: each is judged when it comes.
     pub fn settle(&mut self, snapshot: &Snapshot) {
         if self.snapshot != Some(snapshot.id) {
             self.snapshot = Some(snapshot.id);
@@ -72,9 +72,9 @@ impl WorkerMemory {
         self.tokens = TokenCache::new(bytes);
     }
 
-    /// What the token cache did since the last call, and holds now.
-    pub fn take_counts(&mut self) -> CacheCounts {
-        CacheCounts {
+    /// What was done since the last call, and what the token cache holds now.
+    pub fn take_counts(&mut self) -> MemoryCounts {
+        MemoryCounts {
             bytes: self.tokens.bytes(),
             entries: u64::try_from(self.tokens.len()).unwrap_or(u64::MAX),
             ..std::mem::take(&mut self.counts)

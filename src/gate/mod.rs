@@ -11,6 +11,6 @@ mod rejection;
 
 pub use budget::{CLIENTS, RetryAfter, SignatureBudget};
 pub use decide::{Admission, Head, Peer, decide};
-pub use memory::{CacheCounts, WorkerMemory};
+pub use memory::{MemoryCounts, WorkerMemory};
 pub use observe::{Observer, Unobserved};
 pub use rejection::{Detail, Reason, Rejection};

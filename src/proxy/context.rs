@@ -161,7 +161,7 @@ mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
     use super::*;
-    use crate::gate::CacheCounts;
+    use crate::gate::MemoryCounts;
 
     #[test]
     fn a_panic_in_the_middle_of_a_decision_takes_the_memory_with_it() {
@@ -172,7 +172,7 @@ mod tests {
         let panicking = || local.with_memory(|_| panic!("for the test"));
         assert!(catch_unwind(AssertUnwindSafe(panicking)).is_err());
         assert!(local.memory.take().is_none());
-        local.with_memory(|memory| assert_eq!(memory.take_counts(), CacheCounts::default()));
+        local.with_memory(|memory| assert_eq!(memory.take_counts(), MemoryCounts::default()));
         assert!(local.memory.take().is_some(), "and another one is kept");
     }
 }
