@@ -272,3 +272,28 @@ fn a_client_that_goes_away_ends_its_request_at_the_upstream() {
     let line = gateway.wait_for_line(|line| line["path"] == "/x");
     assert_ne!(line["status"], 200);
 }
+
+#[test]
+fn a_client_is_not_told_of_content_that_an_answer_cannot_have() {
+    for (status, field) in [
+        ("204 No Content", "Content-Length: 5"),
+        ("204 No Content", "Transfer-Encoding: chunked"),
+        ("304 Not Modified", "Content-Length: 5"),
+        ("304 Not Modified", "Transfer-Encoding: chunked"),
+    ] {
+        let text = format!("HTTP/1.1 {status}\r\n{MARK}: 1\r\n{field}\r\n\r\n");
+        let upstream =
+            Upstream::scripted(move |_| vec![Step::Body, Step::Send(text.as_bytes().to_vec())]);
+        let gateway = gateway(&upstream);
+        let mut connection = gateway.connect();
+        for _ in 0..2 {
+            let reply = connection.request(&Request::get("/x"));
+            assert!(reply.all("content-length").is_empty(), "{status} {field}");
+            assert!(
+                reply.all("transfer-encoding").is_empty(),
+                "{status} {field}"
+            );
+            assert!(reply.status < 400 && reply.complete, "{status} {field}");
+        }
+    }
+}
