@@ -29,6 +29,6 @@ pub use identity::{
 };
 pub use length::{ContentLengthError, add_content_length, content_length};
 pub use path::{laxest_reading, without_prefix};
-pub use size::head_bytes;
+pub use size::{field_bytes, head_bytes};
 pub use target::{PathAllow, Target, TargetError};
 pub use trailers::strip_trailers;

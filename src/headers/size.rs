@@ -1,5 +1,6 @@
-//! How large a head is, where no parser counted its bytes.
+//! How large a head or a trailer section is, where no parser counted its bytes.
 
+use http::HeaderMap;
 use http::request::Parts;
 
 /// The size of a head as HTTP/2 has it (RFC 9113 §6.5.2): bytes of all names and values before compression, and 32 for
@@ -21,10 +22,17 @@ pub fn head_bytes(parts: &Parts) -> usize {
     ];
     let pseudo = pseudo
         .into_iter()
-        .filter_map(|(name, value)| Some(name.len() + value?.len()));
-    let fields = parts.headers.iter();
-    let fields = fields.map(|(name, value)| name.as_str().len() + value.len());
-    pseudo.chain(fields).map(|bytes| bytes + OF_EACH).sum()
+        .filter_map(|(name, value)| Some(name.len() + value?.len() + OF_EACH));
+    pseudo.sum::<usize>() + field_bytes(&parts.headers)
+}
+
+/// The size of fields alone, as HTTP/2 has it: of a head without its pseudo fields, or of a trailer section.
+#[must_use]
+pub fn field_bytes(fields: &HeaderMap) -> usize {
+    let fields = fields.iter();
+    fields
+        .map(|(name, value)| name.as_str().len() + value.len() + OF_EACH)
+        .sum()
 }
 
 /// What an entry counts besides its bytes.

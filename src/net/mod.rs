@@ -13,5 +13,5 @@ pub use io::ClientIo;
 pub use listener::{ListenError, bind_probe, bind_worker};
 pub use open_files::raise_open_files;
 pub use state::{ConnectionState, Phase};
-pub use strict_http1::{Http1Check, Violation};
+pub use strict_http1::{Http1Check, TRAILER_BYTES, Violation};
 pub use tls::{CertificateError, CertificateInfo, ServerTls, build_server_tls, make_self_signed};

@@ -483,8 +483,8 @@ const HEAD_LINE_BYTES: usize = 1 << 20;
 /// A chunk size with its extensions, which nobody uses for good. hyper bounds their sum over a body.
 const CHUNK_LINE_BYTES: usize = 1024;
 
-/// All trailer lines of a message: what hyper allows too.
-const TRAILER_BYTES: usize = 16 * 1024;
+/// Bytes of all trailer lines of a message: 16 KiB, unless a head may have fewer, which is hyper's to see to.
+pub const TRAILER_BYTES: usize = 16 * 1024;
 
 const BROKEN: Violation = Violation("something was wrong before");
 

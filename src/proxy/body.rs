@@ -10,7 +10,7 @@ use std::time::Duration;
 use http::HeaderMap;
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 
-use crate::headers::{StripSet, strip_trailers};
+use crate::headers::{StripSet, field_bytes, strip_trailers};
 use crate::net::{Deadline, Deadlines};
 
 /// Unread bytes of a refused request that are read and thrown away, so that the client gets to see the refusal: closing
@@ -34,6 +34,9 @@ pub enum BodyError {
     /// The client reset the stream and called it no error: what came is not the whole body either.
     #[error("the stream was reset")]
     Reset,
+    /// HTTP/2: more trailers than the limits, which over HTTP/1.1 break the framing.
+    #[error("the trailer section is too long")]
+    TrailersTooLong,
 }
 
 /// What became of a request body.
@@ -58,6 +61,16 @@ pub(super) struct UploadLimits {
     pub(super) bytes: Option<u64>,
     /// Between two parts.
     pub(super) idle: Duration,
+    /// Lines of a trailer section.
+    pub(super) trailer_count: usize,
+    /// Bytes of a trailer section, as HTTP/2 counts them.
+    pub(super) trailer_bytes: usize,
+}
+
+impl UploadLimits {
+    fn admits(&self, trailers: &HeaderMap) -> bool {
+        trailers.len() <= self.trailer_count && field_bytes(trailers) <= self.trailer_bytes
+    }
 }
 
 /// A request body, shared by the request that forwards it and by the connection that sends it: when the upstream lets
@@ -224,14 +237,9 @@ where
             return limited.poll_idle(cx).map(|error| Some(Err(error)));
         };
         limited.disarm();
-        Poll::Ready(frame.and_then(|frame| {
-            match frame {
-                Ok(frame) => cleaned(frame, |trailers| {
-                    strip_trailers(&limited.strip, trailers);
-                })
-                .map(Ok),
-                Err(error) => Some(Err(error)),
-            }
+        Poll::Ready(frame.and_then(|frame| match frame {
+            Ok(frame) => limited.checked(frame),
+            Err(error) => Some(Err(error)),
         }))
     }
 
@@ -250,6 +258,17 @@ where
 }
 
 impl<I> Limited<I> {
+    /// A frame as the upstream may see it. Trailers of HTTP/1.1 were counted as they came; of HTTP/2, h2 takes more than
+    /// the gate does.
+    fn checked(&self, frame: Frame<Bytes>) -> Option<Result<Frame<Bytes>, BodyError>> {
+        let mut trailers = frame.trailers_ref().into_iter();
+        if self.upload.http2 && !trailers.all(|trailers| self.limits.admits(trailers)) {
+            self.upload.state.set(UploadState::Broken);
+            return Some(Err(BodyError::TrailersTooLong));
+        }
+        cleaned(frame, |trailers| strip_trailers(&self.strip, trailers)).map(Ok)
+    }
+
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<BodyError> {
         let idle = self
             .idle

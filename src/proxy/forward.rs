@@ -14,7 +14,7 @@ use hyper::upgrade::OnUpgrade;
 use crate::config;
 use crate::gate::{Admission, Reason, Rejection};
 use crate::headers::{Upgrade, append_via, join_cookies, remove_response_hop_by_hop};
-use crate::net::Deadline;
+use crate::net::{Deadline, TRAILER_BYTES};
 use crate::upstream::{SendError, Sent};
 
 use super::body::{RequestBody, Upload, UploadLimits, UploadState};
@@ -54,6 +54,8 @@ pub(super) async fn forward(
     let limits = UploadLimits {
         bytes: admission.route().body_bytes.or(snapshot.limits.body_bytes),
         idle: snapshot.limits.body_idle_timeout,
+        trailer_count: snapshot.limits.header_count,
+        trailer_bytes: snapshot.limits.header_bytes.min(TRAILER_BYTES),
     };
     check_length(upload, limits.bytes)?;
     let client = head.extensions.remove::<OnUpgrade>();

@@ -141,9 +141,8 @@ where
 /// Runs a connection, or waits while it rests, and ends it when it takes too long, grows too old, or the worker drains.
 struct Watch<'a> {
     state: Rc<ConnectionState>,
-    stages: &'a Stages,
     limits: &'a Limits,
-    deadlines: &'a Deadlines,
+    surroundings: &'a Surroundings,
     protocol: Protocol,
     /// Of the phase, or of the time until an idle connection rests.
     deadline: Deadline,
@@ -154,7 +153,15 @@ struct Watch<'a> {
     /// When the phase began, as coarsely as deadlines are.
     since: Instant,
     phase: Phase,
-    finishing: bool,
+    /// On the heap, since few connections have one.
+    told: Option<Box<Told>>,
+}
+
+/// That a connection was told to end.
+struct Told {
+    at: Instant,
+    /// Its requests until [`FAREWELL`] had passed.
+    requests: u64,
 }
 
 /// Why a connection stopped.
@@ -177,17 +184,21 @@ impl<'a> Watch<'a> {
         let deadlines = &surroundings.deadlines;
         Self {
             state,
-            stages: &surroundings.stages,
             limits,
-            deadlines,
+            surroundings,
             protocol,
             deadline: deadlines.arm(None),
             age: limits.connection_age.map(|age| deadlines.arm(Some(age))),
             measured: None,
             since: deadlines.now(),
             phase: Phase::Head,
-            finishing: false,
+            told: None,
         }
+    }
+
+    /// The coarse present.
+    fn now(&self) -> Instant {
+        self.surroundings.deadlines.now()
     }
 
     async fn drive<C: Graceful>(&mut self, mut connection: Pin<&mut C>) -> Stop {
@@ -197,11 +208,19 @@ impl<'a> Watch<'a> {
                 if let Poll::Ready(result) = connection.as_mut().poll(cx) {
                     return Poll::Ready(Stop::Ended(ended(result)));
                 }
-                if !self.finishing && self.should_finish(cx) {
-                    self.finishing = true;
+                if self.told.is_none() && self.should_finish(cx) {
+                    self.told = Some(Box::new(Told {
+                        at: self.now(),
+                        requests: self.state.requests(),
+                    }));
                     self.age = None;
+                    // From now on another limit holds, even if it has been idle for long.
+                    self.measured = None;
                     connection.as_mut().finish();
                     continue;
+                }
+                if self.is_deaf() {
+                    return Poll::Ready(Stop::TooLong(Phase::Serving));
                 }
                 self.measure();
                 if self.deadline.poll_expired(cx).is_pending() {
@@ -211,7 +230,7 @@ impl<'a> Watch<'a> {
                     return Poll::Ready(Stop::TooLong(self.phase));
                 }
                 // hyper was just polled, and all that it has to do has been done.
-                if self.state.is_resting() && !self.finishing {
+                if self.state.is_resting() && self.told.is_none() {
                     return Poll::Ready(Stop::Resting);
                 }
                 // It waits for something else than a request.
@@ -244,7 +263,7 @@ impl<'a> Watch<'a> {
     /// Whether this is the time to tell the connection to end with what it is doing.
     fn should_finish(&mut self, cx: &mut std::task::Context<'_>) -> bool {
         let used = self.state.requests() > 0;
-        let told = match (self.stages.now(), self.protocol) {
+        let told = match (self.surroundings.stages.now(), self.protocol) {
             _ if self.state.is_ending() => true,
             // GOAWAY lets requests pass that are on their way; a fresh connection gets its first answer before it.
             (Stage::Delay | Stage::Draining, Protocol::Http2) => used,
@@ -260,12 +279,25 @@ impl<'a> Watch<'a> {
         told || (old && used && !self.state.is_within_head())
     }
 
+    /// Whether the client goes on sending requests long after it was told that there is an end. Over HTTP/2 that is its to
+    /// hear: until it has answered a PING behind the first GOAWAY, h2 takes new streams (RFC 9113 §6.8).
+    fn is_deaf(&mut self) -> bool {
+        let (now, requests) = (self.now(), self.state.requests());
+        let Some(told) = &mut self.told else {
+            return false;
+        };
+        if now.saturating_duration_since(told.at) <= FAREWELL {
+            told.requests = requests;
+        }
+        requests > told.requests
+    }
+
     /// Sets the deadline anew if something has changed that it is measured from.
     fn measure(&mut self) {
         let moment = self.moment();
         if self.measured != Some(moment) {
             self.measured = Some(moment);
-            self.since = self.deadlines.now();
+            self.since = self.now();
             self.phase = self.state.phase();
             self.deadline.set(self.until_rest());
         }
@@ -284,25 +316,29 @@ impl<'a> Watch<'a> {
 
     /// What is left of the phase's limit.
     fn left(&self) -> Option<Duration> {
-        let spent = self.deadlines.now().saturating_duration_since(self.since);
+        let spent = self.now().saturating_duration_since(self.since);
         self.limit().map(|limit| limit.saturating_sub(spent))
     }
 
     /// Whether the phase's limit has passed, by as much as a deadline needs so that it is never early.
     fn is_over(&self) -> bool {
-        let spent = self.deadlines.now().saturating_duration_since(self.since);
+        let spent = self.now().saturating_duration_since(self.since);
         self.limit()
             .is_some_and(|limit| spent >= limit.saturating_add(Deadlines::RESOLUTION))
     }
 
     fn moment(&self) -> (u64, Stage) {
-        (self.state.changes(), self.stages.now())
+        (self.state.changes(), self.surroundings.stages.now())
     }
 
     fn limit(&self) -> Option<Duration> {
         match self.phase {
+            Phase::Idle if self.told.is_some() => Some(PARTING.min(self.limits.idle_timeout)),
             Phase::Idle => Some(self.limits.idle_timeout),
-            Phase::Head if self.stages.now() == Stage::Draining && !self.state.is_within_head() => {
+            Phase::Head
+                if self.surroundings.stages.now() == Stage::Draining
+                    && !self.state.is_within_head() =>
+            {
                 Some(FRESH.min(self.limits.header_timeout))
             }
             Phase::Head => Some(self.limits.header_timeout),
@@ -335,6 +371,14 @@ const H2_HEADER_ROOM: usize = 2;
 /// How long an idle HTTP/1.1 connection keeps what it needs for a request. Clients that send several in a row seldom
 /// pause for longer, and a worker's thousands of others cost nothing but their sockets.
 const REST_AFTER: Duration = Duration::from_secs(1);
+
+/// How long an HTTP/2 connection that was told to end may stay without a request: the client answers a PING first, in one
+/// round trip.
+const PARTING: Duration = Duration::from_secs(5);
+
+/// How long after it was told an HTTP/2 connection may begin requests. They may be on their way for as long as what was
+/// sent before the GOAWAY takes to reach the client.
+const FAREWELL: Duration = Duration::from_secs(30);
 
 /// How long a drain waits for the first request of a connection from the accept queue: its bytes are most likely here.
 const FRESH: Duration = Duration::from_secs(1);

@@ -3,6 +3,7 @@
 //! `tests/vectors/data/raw_h2.json` has them with the outcome that is right. After each one a request on a new
 //! connection must work, over the same upstream connections, and get its own answer.
 
+mod by_hand;
 mod frames;
 
 use std::thread;

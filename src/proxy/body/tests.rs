@@ -7,6 +7,13 @@ use http_body_util::{BodyExt as _, Empty, Full, StreamBody};
 
 use super::*;
 
+const NO_LIMITS: UploadLimits = UploadLimits {
+    bytes: None,
+    idle: Duration::MAX,
+    trailer_count: usize::MAX,
+    trailer_bytes: usize::MAX,
+};
+
 /// A body of these parts, and then its end.
 fn parts(parts: &[&'static str]) -> impl Body<Data = Bytes, Error = Infallible> + Unpin {
     let parts: Vec<_> = parts
@@ -93,8 +100,8 @@ fn only_a_client_that_is_waited_for_can_be_late() {
     let start = Instant::now();
     let deadlines = Deadlines::new(start);
     let limits = UploadLimits {
-        bytes: None,
         idle: Duration::from_secs(10),
+        ..NO_LIMITS
     };
     let upload = Upload::new(stalling(&["a", "b"]), false).unwrap();
     let mut body = RequestBody::new(Rc::clone(&upload), limits, deadlines.clone(), Rc::default());
@@ -141,4 +148,43 @@ fn trailers_without_a_field_left_are_none() {
     assert!(cleaned(trailers("x-user"), clean).is_none());
     assert!(cleaned(trailers("x-sum"), clean).unwrap().is_trailers());
     assert!(cleaned(Frame::data(Bytes::new()), clean).unwrap().is_data());
+}
+
+#[test]
+fn trailers_of_http2_have_the_limits_of_a_head() {
+    let trailers = || {
+        let mut map = HeaderMap::new();
+        for value in ["1", "22"] {
+            map.append("x-sum", http::HeaderValue::from_static(value));
+        }
+        map
+    };
+    // Two names, two values, and 32 for each (RFC 9113 §6.5.2).
+    let size = 2 * 5 + 3 + 2 * 32;
+    for (http2, trailer_count, trailer_bytes, pass) in [
+        (true, 2, size, true),
+        (true, 1, size, false),
+        (true, 2, size - 1, false),
+        (false, 1, 1, true),
+    ] {
+        let limits = UploadLimits {
+            trailer_count,
+            trailer_bytes,
+            ..NO_LIMITS
+        };
+        let frames = [Ok::<_, Infallible>(Frame::trailers(trailers()))];
+        let upload = Upload::new(StreamBody::new(stream::iter(frames)), http2).unwrap();
+        let deadlines = Deadlines::new(Instant::now());
+        let mut body = RequestBody::new(Rc::clone(&upload), limits, deadlines, Rc::default());
+        let frame = body.frame().now_or_never().unwrap().unwrap();
+        let case = (http2, trailer_count, trailer_bytes);
+        if pass {
+            assert_eq!(frame.unwrap().trailers_ref(), Some(&trailers()), "{case:?}");
+            assert_eq!(upload.state(), UploadState::Complete, "{case:?}");
+        } else {
+            let error = frame.expect_err("too long");
+            assert!(matches!(error, BodyError::TrailersTooLong), "{case:?}");
+            assert_eq!(upload.state(), UploadState::Broken, "{case:?}");
+        }
+    }
 }

@@ -98,7 +98,11 @@ where
     if let Some(parts) = connection.into_parts() {
         let mut io = parts.io.into_inner();
         if io.is_within_request() {
-            let _ = watch.deadlines.within(LINGER, io.discard()).await;
+            let _ = watch
+                .surroundings
+                .deadlines
+                .within(LINGER, io.discard())
+                .await;
         }
     }
 }
@@ -124,7 +128,11 @@ where
             io.discard().await;
             Ok::<_, std::io::Error>(())
         };
-        let _ = watch.deadlines.within(LAST_WORDS, answer).await;
+        let _ = watch
+            .surroundings
+            .deadlines
+            .within(LAST_WORDS, answer)
+            .await;
     }
     too_long(phase, head_begun)
 }

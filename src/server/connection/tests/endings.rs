@@ -191,3 +191,85 @@ fn a_client_that_never_ends_its_request_is_not_waited_for() {
         assert!(!server.is_open());
     });
 }
+
+/// A client of HTTP/2 that never reads: it hears no GOAWAY, and answers no PING.
+struct Deaf {
+    stream: TcpStream,
+    next: u8,
+}
+
+impl Deaf {
+    async fn new(mut stream: TcpStream) -> Self {
+        let settings = b"\0\0\0\x04\0\0\0\0\0";
+        let preface = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &settings[..]].concat();
+        stream.write_all(&preface).await.unwrap();
+        Self { stream, next: 1 }
+    }
+
+    /// `GET /` of `http://a`, as a stream of its own (RFC 7541, Appendix A).
+    async fn ask(&mut self) {
+        let frame = [0, 0, 6, 1, 5, 0, 0, 0, self.next];
+        let block = [0x82, 0x86, 0x84, 0x01, 1, b'a'];
+        let request = [&frame[..], &block].concat();
+        self.stream.write_all(&request).await.unwrap();
+        self.next += 2;
+    }
+}
+
+fn aging() -> Limits {
+    Limits {
+        connection_age: Some(SECOND * 60),
+        ..limits()
+    }
+}
+
+#[test]
+fn a_client_that_hears_no_goaway_is_not_waited_for() {
+    run(async {
+        let (server, client) = Server::start(Protocol::Http2, aging()).await;
+        let mut client = Deaf::new(client).await;
+        client.ask().await;
+        server.at(SECOND * 61).await;
+        server.at(SECOND * 65).await;
+        assert!(server.is_open(), "it may have been on its way");
+        client.ask().await;
+        server.at(SECOND * 67).await;
+        assert!(server.is_open(), "idle for two seconds");
+        server.at(SECOND * 73).await;
+        assert!(!server.is_open());
+        assert_eq!(server.ended.await.unwrap(), Ok(()));
+    });
+}
+
+#[test]
+fn a_client_that_goes_on_after_a_goaway_is_cut() {
+    run(async {
+        let (server, client) = Server::start(Protocol::Http2, aging()).await;
+        let mut client = Deaf::new(client).await;
+        for second in (60..=93).step_by(3) {
+            client.ask().await;
+            server.at(SECOND * second).await;
+            assert!(server.is_open(), "{second}");
+        }
+        server.at(SECOND * 94).await;
+        assert!(server.is_open(), "nothing has come since");
+        client.ask().await;
+        server.settle().await;
+        assert!(!server.is_open());
+        assert_eq!(server.ended.await.unwrap(), Err(ConnectionError::Timeout));
+    });
+}
+
+#[test]
+fn what_was_asked_before_a_goaway_may_take_its_time() {
+    run(async {
+        let (server, client) = Server::start(Protocol::Http2, aging()).await;
+        let client = Client::new(Protocol::Http2, client).await;
+        let waiting = client.spawn("/wait");
+        server.at(SECOND * 61).await;
+        server.at(SECOND * 600).await;
+        server.go.notify_one();
+        assert_eq!(waiting.await.unwrap().unwrap(), "/wait");
+        assert_eq!(server.ended.await.unwrap(), Ok(()));
+    });
+}
