@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
 use smallvec::SmallVec;
 
 use super::StripSet;
-use super::names::{is_forwarding, is_spelling, remove_where};
+use super::names::{has, is_forwarding, is_spelling, remove_where};
 
 /// What a request wants to become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,8 +21,9 @@ pub struct ConnectionOptionError;
 
 /// Removes the hop-by-hop fields of a request: those named by any option of any `Connection` line, and the known ones
 /// (`Connection`, `Keep-Alive`, `Proxy-Connection`, `TE` unless `trailers`, `Trailer` is kept, `Transfer-Encoding`,
-/// `Upgrade`, `HTTP2-Settings`, `Proxy-Authorization`, `Proxy-Authenticate`). Returns the upgrade it asked for, if it
-/// is one that we forward; any other `Upgrade` (h2c) is dropped.
+/// `Upgrade`, `HTTP2-Settings`, `Proxy-Authorization`, `Proxy-Authenticate`), and `Expect`, which we answer ourselves.
+/// Returns the upgrade it asked for, if it is one that we forward; any other `Upgrade` (h2c) is dropped. A `TE` that is
+/// kept has its option in `Connection` (RFC 9110 §10.1.4).
 ///
 /// Protected are all spellings, and `Transfer-Encoding` too.
 ///
@@ -34,6 +35,11 @@ pub fn remove_hop_by_hop(
     headers: &mut HeaderMap,
     strip: &StripSet,
 ) -> Result<Option<Upgrade>, ConnectionOptionError> {
+    let doomed = |name: &str| is_known(name) || is_known_in_requests(name);
+    // `Connection` itself is one of them.
+    if !has(headers, doomed) {
+        return Ok(None);
+    }
     let mut named = Named::default();
     for option in options(headers, &header::CONNECTION) {
         if is_protected(option, strip) {
@@ -50,15 +56,19 @@ pub fn remove_hop_by_hop(
     for name in named.fields {
         headers.remove(name);
     }
-    remove_where(headers, |name| is_known(name) || is_known_in_requests(name));
+    remove_where(headers, doomed);
     if trailers {
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
+        headers.insert(header::CONNECTION, HeaderValue::from_static("te"));
     }
     Ok(upgrade.then_some(Upgrade::WebSocket))
 }
 
 /// The same for a response; nothing is protected there. `Upgrade` of a 101 is the caller's to keep.
 pub fn remove_response_hop_by_hop(headers: &mut HeaderMap) {
+    if !has(headers, is_known) {
+        return;
+    }
     let mut named = Named::default();
     for option in options(headers, &header::CONNECTION) {
         // An option that is no name can name no field.
@@ -146,7 +156,7 @@ fn is_known(name: &str) -> bool {
 }
 
 fn is_known_in_requests(name: &str) -> bool {
-    matches!(name, "http2-settings" | "proxy-authorization")
+    matches!(name, "expect" | "http2-settings" | "proxy-authorization")
 }
 
 const TRAILERS: &[u8] = b"trailers";

@@ -64,10 +64,15 @@ pub(super) fn is_disguised(name: &str) -> bool {
     !plain && is_reserved(name)
 }
 
+/// Whether there is a field whose name `wanted` picks.
+pub(super) fn has(headers: &HeaderMap, wanted: impl Fn(&str) -> bool) -> bool {
+    headers.keys().any(|name| wanted(name.as_str()))
+}
+
 /// Removes every line of the fields whose names `doomed` picks. Without one, this allocates nothing.
 pub(super) fn remove_where(headers: &mut HeaderMap, doomed: impl Fn(&str) -> bool) {
     // Most messages have none: a list is made for those that do.
-    if !headers.keys().any(|name| doomed(name.as_str())) {
+    if !has(headers, &doomed) {
         return;
     }
     let names: SmallVec<[HeaderName; 4]> = headers

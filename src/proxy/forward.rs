@@ -1,14 +1,11 @@
 //! Forwarding an admitted request: its head as the upstream wants it, the answer's head as the client may see it.
 
-use std::mem;
 use std::rc::Rc;
 
-use http::header::{CONNECTION, CONTENT_TYPE, EXPECT, HOST, TE, UPGRADE};
+use http::header::{CONNECTION, CONTENT_TYPE, HOST, TE, UPGRADE};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery};
-use http::{
-    Extensions, HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
-};
+use http::{Extensions, HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, Version};
 use hyper::upgrade::OnUpgrade;
 
 use crate::config;
@@ -65,12 +62,15 @@ pub(super) async fn forward(
     head.headers.insert(X_REQUEST_ID, record.id().to_value());
     let replayable =
         upload.is_none() && admission.upgrade().is_none() && is_replayable(&head.method);
-    let mut request = request_of(head);
+    let mut body = RequestBody::default();
     if let Some(upload) = upload {
+        // The body is polled, and 100 (Continue) sent by hyper, once the upstream's connection takes it. The upstream is
+        // not asked: one that says no answers anyway, and the body is not read to its end.
         let (upload, strip) = (Rc::clone(upload), Rc::clone(&snapshot.strip));
-        *request.body_mut() = RequestBody::new(upload, limits, worker.deadlines.clone(), strip);
+        body = RequestBody::new(upload, limits, worker.deadlines.clone(), strip);
     }
-    let sent = worker.pools.send(upstream, &mut request, replayable).await;
+    let sent = worker.pools.send(upstream, head, &mut body, replayable);
+    let sent = sent.await;
     let sent = sent.map_err(|error| failure(&error, upload.map(|upload| upload.state())))?;
     record.answered(sent.after);
     if sent.response.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -84,15 +84,6 @@ pub(super) async fn forward(
     Ok(Answer::Response(downstream(sent, snapshot, end)))
 }
 
-/// What of a head is sent, without a body yet.
-fn request_of(head: &mut Parts) -> Request<RequestBody> {
-    let mut request = Request::new(RequestBody::default());
-    *request.method_mut() = mem::take(&mut head.method);
-    *request.uri_mut() = mem::take(&mut head.uri);
-    *request.headers_mut() = mem::take(&mut head.headers);
-    request
-}
-
 /// A length that the client told is checked before anything goes upstream.
 fn check_length(upload: Option<&Rc<Upload>>, limit: Option<u64>) -> Result<(), Rejection> {
     match (upload.and_then(|upload| upload.length()), limit) {
@@ -104,7 +95,7 @@ fn check_length(upload: Option<&Rc<Upload>>, limit: Option<u64>) -> Result<(), R
     }
 }
 
-/// Makes a decided head the upstream's: target in origin form byte for byte, `Host`, one `Cookie`, no expectation.
+/// Makes a decided head the upstream's: target in origin form byte for byte, `Host`, one `Cookie`.
 /// The gate has removed what ends here, and inserted what comes from us.
 fn edit_head(
     parts: &mut Parts,
@@ -116,9 +107,6 @@ fn edit_head(
     if parts.version == Version::HTTP_2 {
         join_cookies(&mut parts.headers);
     }
-    // The body is polled, and 100 (Continue) sent by hyper, once the upstream's connection takes it. The upstream is
-    // not asked: one that says no answers anyway, and the body is not read to its end.
-    parts.headers.remove(EXPECT);
     parts.version = Version::HTTP_11;
     // What hyper's server left there means the client's connection.
     parts.extensions = Extensions::new();
@@ -174,13 +162,12 @@ fn set_target(uri: &mut Uri, stripped: Option<&PathAndQuery>) {
     *uri = Uri::from(target.unwrap_or_else(|| PathAndQuery::from_static("/")));
 }
 
-/// The fields of this hop: an upgrade that we forward, and the option that RFC 9110 §10.1.4 wants beside `TE`.
+/// The fields of an upgrade that we forward. What the gate left in `Connection` is the option of `TE`.
 fn set_upgrade(
     headers: &mut HeaderMap,
     upgrade: Option<Upgrade>,
     has_body: bool,
 ) -> Result<(), Rejection> {
-    let te = headers.contains_key(TE);
     match upgrade {
         Some(Upgrade::WebSocket) => {
             // Its bytes would stand before those of the new protocol, where only the upstream knows what they are.
@@ -190,14 +177,12 @@ fn set_upgrade(
                     "an upgrade with a body",
                 ));
             }
+            let te = headers.contains_key(TE);
             headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
             headers.insert(
                 CONNECTION,
                 HeaderValue::from_static(if te { "upgrade, te" } else { "upgrade" }),
             );
-        }
-        None if te => {
-            headers.insert(CONNECTION, HeaderValue::from_static("te"));
         }
         None => {}
     }

@@ -1,10 +1,11 @@
 //! The head of a request as it is written (RFC 9112 §3 and §5), and how its body is framed.
 
-use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderValue, Method, Request, Uri};
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use hyper::body::Body;
 
-use crate::headers::content_length;
+use crate::headers::add_content_length;
 
 use super::BrokenAnswer;
 
@@ -17,64 +18,123 @@ pub(super) enum RequestFraming {
     Chunks,
 }
 
-/// Sets the framing that a request lacks, and says which it has. What its fields say is what is done: without one that
-/// fits, a body could be taken for the next request.
-///
-/// # Errors
-/// Fields that do not say one thing, or a length without a body.
-pub(super) fn frame<B: Body>(request: &mut Request<B>) -> Result<RequestFraming, BrokenAnswer> {
-    let empty = request.body().is_end_stream();
-    let exact = request.body().size_hint().exact();
-    let fields = request.headers_mut();
-    let told = content_length(fields).map_err(|_| BrokenAnswer::Length)?;
-    let chunked = fields.contains_key(TRANSFER_ENCODING);
-    match (told, chunked, exact) {
-        (Some(_), true, _) => Err(BrokenAnswer::LengthAndCoding),
-        (None, true, _) => Ok(RequestFraming::Chunks),
-        (Some(told), false, _) if told > 0 && empty => Err(BrokenAnswer::RequestLength),
-        (Some(told), false, _) => Ok(RequestFraming::Length(told)),
-        (None, false, _) if empty => Ok(RequestFraming::Length(0)),
-        (None, false, Some(exact)) => {
-            fields.insert(CONTENT_LENGTH, HeaderValue::from(exact));
-            Ok(RequestFraming::Length(exact))
-        }
-        (None, false, None) => {
-            fields.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-            Ok(RequestFraming::Chunks)
-        }
-    }
+/// What a head that was written says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Written {
+    pub(super) framing: RequestFraming,
+    /// Whether it asks to upgrade the connection.
+    pub(super) upgrade: bool,
 }
 
-/// Appends a head to `to`: the target in origin form, field names in small letters. No byte of it can end a line: the
-/// types of the parts have none that could.
-pub(super) fn write_head(method: &Method, uri: &Uri, fields: &HeaderMap, to: &mut Vec<u8>) {
-    to.extend_from_slice(method.as_str().as_bytes());
+/// Appends the head of a request to `to`: the target in origin form, field names in small letters, and the framing that
+/// the fields lack. No byte of it can end a line: the types of the parts have none that could.
+///
+/// What its fields say of framing is what is done: without one that fits, a body could be taken for the next request.
+///
+/// # Errors
+/// Fields that do not say one thing, or a length without a body. What was appended is of no use then.
+pub(super) fn write_head<B: Body>(
+    head: &Parts,
+    body: &B,
+    to: &mut Vec<u8>,
+) -> Result<Written, BrokenAnswer> {
+    to.extend_from_slice(head.method.as_str().as_bytes());
     to.push(b' ');
-    let target = uri.path_and_query().map_or("/", |target| target.as_str());
-    to.extend_from_slice(target.as_bytes());
+    let target = head.uri.path_and_query();
+    to.extend_from_slice(target.map_or("/", |target| target.as_str()).as_bytes());
     to.extend_from_slice(b" HTTP/1.1\r\n");
-    write_fields(fields, to);
+    let mut told = Told::default();
+    for (name, value) in &head.headers {
+        told.note(name, value)?;
+        write_field(name, value, to);
+    }
+    let framing = told.framing(body)?;
+    if !told.chunked && told.length.is_none() {
+        match framing {
+            RequestFraming::Length(0) if body.is_end_stream() => {}
+            RequestFraming::Length(length) => {
+                write_field(&CONTENT_LENGTH, &HeaderValue::from(length), to);
+            }
+            RequestFraming::Chunks => {
+                write_field(&TRANSFER_ENCODING, &HeaderValue::from_static("chunked"), to);
+            }
+        }
+    }
     to.extend_from_slice(b"\r\n");
+    Ok(Written {
+        framing,
+        upgrade: told.upgrade,
+    })
+}
+
+/// What the fields of a request say of this hop, noted as they are written.
+#[derive(Default)]
+struct Told {
+    length: Option<u64>,
+    chunked: bool,
+    upgrade: bool,
+}
+
+impl Told {
+    fn note(&mut self, name: &HeaderName, value: &HeaderValue) -> Result<(), BrokenAnswer> {
+        if *name == CONTENT_LENGTH {
+            add_content_length(&mut self.length, value.as_bytes())
+                .map_err(|_| BrokenAnswer::Length)?;
+        } else if *name == TRANSFER_ENCODING {
+            self.chunked = true;
+        } else if *name == UPGRADE {
+            self.upgrade = true;
+        }
+        Ok(())
+    }
+
+    /// The framing of `body`: what was told, or what it needs.
+    fn framing<B: Body>(&self, body: &B) -> Result<RequestFraming, BrokenAnswer> {
+        match (self.length, self.chunked) {
+            (Some(_), true) => Err(BrokenAnswer::LengthAndCoding),
+            (None, true) => Ok(RequestFraming::Chunks),
+            (Some(length), false) if length > 0 && body.is_end_stream() => {
+                Err(BrokenAnswer::RequestLength)
+            }
+            (Some(length), false) => Ok(RequestFraming::Length(length)),
+            (None, false) if body.is_end_stream() => Ok(RequestFraming::Length(0)),
+            (None, false) => Ok(match body.size_hint().exact() {
+                Some(length) => RequestFraming::Length(length),
+                None => RequestFraming::Chunks,
+            }),
+        }
+    }
 }
 
 /// Appends field lines.
 pub(super) fn write_fields(fields: &HeaderMap, to: &mut Vec<u8>) {
     for (name, value) in fields {
-        let (name, value) = (name.as_str().as_bytes(), value.as_bytes());
-        to.reserve(name.len() + value.len() + 4);
-        to.extend_from_slice(name);
-        to.extend_from_slice(b": ");
-        to.extend_from_slice(value);
-        to.extend_from_slice(b"\r\n");
+        write_field(name, value, to);
     }
+}
+
+fn write_field(name: &HeaderName, value: &HeaderValue, to: &mut Vec<u8>) {
+    let (name, value) = (name.as_str().as_bytes(), value.as_bytes());
+    to.reserve(name.len() + value.len() + 4);
+    to.extend_from_slice(name);
+    to.extend_from_slice(b": ");
+    to.extend_from_slice(value);
+    to.extend_from_slice(b"\r\n");
 }
 
 #[cfg(test)]
 mod tests {
-    use http_body_util::{BodyExt as _, Full, StreamBody, combinators::BoxBody};
+    use http::{Method, Request};
+    use http_body_util::{BodyExt as _, Empty, Full, StreamBody, combinators::BoxBody};
     use hyper::body::Bytes;
 
     use super::*;
+
+    fn write(request: Request<()>, to: &mut Vec<u8>) {
+        let (parts, ()) = request.into_parts();
+        let written = write_head(&parts, &Empty::<Bytes>::new(), to).expect("a head");
+        assert_eq!(written.framing, RequestFraming::Length(0));
+    }
 
     #[test]
     fn a_head_is_written_byte_for_byte() {
@@ -90,12 +150,7 @@ mod tests {
             .body(())
             .expect("a request");
         let mut head = b"before".to_vec();
-        write_head(
-            request.method(),
-            request.uri(),
-            request.headers(),
-            &mut head,
-        );
+        write(request, &mut head);
         let expected =
             b"beforeGET /a%2Fb//c?d=%20&e HTTP/1.1\r\nhost: api.test\r\nx-one: 1\r\nx-one: 2\r\n\
             x-bytes: \xfc\x80\r\nempty: \r\n\r\n";
@@ -116,8 +171,8 @@ mod tests {
             (Method::GET, "http://other.test", "GET / HTTP/1.1\r\n\r\n"),
         ] {
             let mut head = Vec::new();
-            let uri: Uri = uri.parse().expect("a URI");
-            write_head(&method, &uri, &HeaderMap::new(), &mut head);
+            let request = Request::builder().method(method).uri(uri);
+            write(request.body(()).expect("a request"), &mut head);
             assert_eq!(String::from_utf8_lossy(&head), line);
         }
     }
@@ -134,10 +189,17 @@ mod tests {
             let value = HeaderValue::from_static(value);
             request.headers_mut().append(*name, value);
         }
-        let framing = frame(&mut request).ok();
-        let mut text = Vec::new();
-        write_fields(request.headers(), &mut text);
-        (framing, String::from_utf8(text).expect("text"))
+        let (parts, body) = request.into_parts();
+        let mut head = Vec::new();
+        let written = write_head(&parts, &body, &mut head).ok();
+        let text = String::from_utf8(head).expect("text");
+        let fields = text
+            .strip_prefix("GET / HTTP/1.1\r\n")
+            .map(|text| text.strip_suffix("\r\n").unwrap_or(text));
+        (
+            written.map(|written| written.framing),
+            fields.expect("fields").to_owned(),
+        )
     }
 
     #[test]

@@ -7,8 +7,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::header::UPGRADE;
-use http::{Method, Request};
+use http::Method;
+use http::request::Parts;
 use hyper::body::{Body, Bytes};
 
 use crate::metrics::WorkerId;
@@ -17,7 +17,7 @@ use crate::net::{Deadlines, Expired};
 use super::balance::Random;
 use super::connect::connect;
 use super::connection::{Connection, Stream};
-use super::encode::{frame, write_head};
+use super::encode::write_head;
 use super::exchange::{Answer, Exchange, NoAnswer, Reader, Sending, send_rest};
 use super::framing::Asked;
 use super::idle::Idle;
@@ -85,16 +85,17 @@ impl Pools {
     /// Sends a request (origin form, Host set) and waits for the head of the answer. `replayable` is a bodiless GET,
     /// HEAD or OPTIONS: then a reused connection that closes before a byte of the answer is tried once more on a new one.
     ///
-    /// The request is taken from where it is, since futures that pass it on would each have room for it; what is left
-    /// there means nothing. Dropping the future before its end closes the connection. It runs inside a `LocalRuntime`
-    /// or `LocalSet`.
+    /// Fields and body are taken from where they are, since futures that pass them on would each have room for them;
+    /// what is left there means nothing. Dropping the future before its end closes the connection. It runs inside a
+    /// `LocalRuntime` or `LocalSet`.
     ///
     /// # Errors
     /// As [`SendError`] says.
     pub async fn send<B>(
         &self,
         upstream: &Arc<Upstream>,
-        request: &mut Request<B>,
+        head: &mut Parts,
+        body: &mut B,
         replayable: bool,
     ) -> Result<Sent, SendError>
     where
@@ -112,7 +113,7 @@ impl Pools {
             Ok(lease) => lease,
             Err(first) => Box::pin(self.lease_new(upstream, first, true)).await?,
         };
-        let mut exchange = self.exchange(upstream, request)?;
+        let mut exchange = self.exchange(upstream, head, body)?;
         let repeatable = replayable && lease.reused;
         let outcome = self.answer(&lease, &mut exchange).await;
         if let Err(NoAnswer::Broken(error)) = &outcome
@@ -153,31 +154,26 @@ impl Pools {
     fn exchange<B>(
         &self,
         upstream: &Upstream,
-        request: &mut Request<B>,
+        parts: &mut Parts,
+        body: &mut B,
     ) -> Result<Exchange<B>, SendError>
     where
         B: Body<Data = Bytes> + Default + Unpin,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let framing = frame(request).map_err(SendError::Broken)?;
         let mut head = self.heads.borrow_mut().pop().unwrap_or_default();
         head.clear();
-        write_head(
-            request.method(),
-            request.uri(),
-            request.headers(),
-            &mut head,
-        );
+        let written = write_head(parts, body, &mut head).map_err(SendError::Broken)?;
         let asked = Asked {
-            head: *request.method() == Method::HEAD,
-            upgrade: request.headers().contains_key(UPGRADE),
+            head: parts.method == Method::HEAD,
+            upgrade: written.upgrade,
         };
         // The fields are written: the map has room for those of the answer.
-        let room = std::mem::take(request.headers_mut());
-        let body = std::mem::take(request.body_mut());
+        let room = std::mem::take(&mut parts.headers);
+        let body = std::mem::take(body);
         let limit = upstream.config.response_timeout;
         Ok(Exchange {
-            upload: Upload::new(head, body, framing),
+            upload: Upload::new(head, body, written.framing),
             sending: Sending::Going,
             reader: Reader::new(asked, room),
             pace: Pace {

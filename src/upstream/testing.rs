@@ -95,13 +95,15 @@ impl Worker {
         body: &'static str,
     ) -> Result<Sent, SendError> {
         let replayable = method == Method::GET;
-        let mut request = Request::builder()
+        let request = Request::builder()
             .method(method)
             .uri("/x?y=1")
             .header("host", "api.test")
-            .body(Full::new(Bytes::from_static(body.as_bytes())))
-            .expect("a request");
-        self.pools.send(upstream, &mut request, replayable).await
+            .body(Full::new(Bytes::from_static(body.as_bytes())));
+        let (mut head, mut body) = request.expect("a request").into_parts();
+        self.pools
+            .send(upstream, &mut head, &mut body, replayable)
+            .await
     }
 
     /// Sends a GET and reads the whole answer.

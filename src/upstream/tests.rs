@@ -222,17 +222,19 @@ fn an_answer_before_the_request_body_has_gone_does_not_free_the_connection() {
         let pools = super::Pools::new(crate::metrics::WorkerId(0), worker.deadlines.clone());
         let post = |body| {
             let request = http::Request::post("/").header("host", "api.test");
-            request.body(body).expect("a request")
+            request.body(body).expect("a request").into_parts()
         };
+        let (mut head, mut body) = post(body);
         let sent = pools
-            .send(&upstream, &mut post(body), false)
+            .send(&upstream, &mut head, &mut body, false)
             .await
             .expect("sent");
         assert_eq!(text_of(sent).await, "early");
         settle().await;
         let (_other_sender, body) = tests_body::endless();
+        let (mut head, mut body) = post(body);
         let sent = pools
-            .send(&upstream, &mut post(body), false)
+            .send(&upstream, &mut head, &mut body, false)
             .await
             .expect("sent");
         assert_eq!(text_of(sent).await, "early");
@@ -330,8 +332,8 @@ fn a_slow_client_is_not_the_upstreams_delay() {
         let (sender, body) = tests_body::endless();
         let pools = super::Pools::new(crate::metrics::WorkerId(0), worker.deadlines.clone());
         let request = http::Request::post("/").header("host", "api.test");
-        let mut request = request.body(body).expect("a request");
-        let send = pools.send(&upstream, &mut request, false);
+        let (mut head, mut body) = request.body(body).expect("a request").into_parts();
+        let send = pools.send(&upstream, &mut head, &mut body, false);
         let steps = async {
             server.asked(1).await;
             worker.at(60 * SECOND);
@@ -367,8 +369,10 @@ fn an_upgrade_reaches_the_bytes_behind_the_101() {
         let request = request
             .header("connection", "upgrade")
             .header("upgrade", "websocket");
-        let mut request = request.body(TestBody::default()).expect("a request");
-        let sent = worker.pools.send(&upstream, &mut request, false).await;
+        let request = request.body(TestBody::default()).expect("a request");
+        let (mut head, mut body) = request.into_parts();
+        let sent = worker.pools.send(&upstream, &mut head, &mut body, false);
+        let sent = sent.await;
         let response = sent.expect("sent").response;
         assert_eq!(response.status(), 101);
         let mut stream = response.into_body().into_upgraded().expect("upgraded");

@@ -51,6 +51,7 @@ fn known_hop_by_hop_fields_are_removed() {
         ("proxy-authorization", "Basic dTpw"),
         ("proxy-authenticate", "Basic"),
         ("te", "gzip"),
+        ("expect", "100-continue"),
         ("trailer", "x-checksum"),
         ("upgrade-insecure-requests", "1"),
     ];
@@ -73,8 +74,14 @@ fn of_te_only_trailers_survives() {
         let mut headers = fields(&[("connection", "TE"), ("te", value)]);
         let strip = StripSet::default();
         remove_hop_by_hop(&Method::GET, Version::HTTP_11, &mut headers, &strip).unwrap();
-        let te = headers.get(header::TE).map(|value| value.to_str().unwrap());
-        assert_eq!(te, expected, "{value}");
+        let text = |name| {
+            let value: Option<&HeaderValue> = headers.get(name);
+            value.map(|value| value.to_str().unwrap())
+        };
+        assert_eq!(text(header::TE), expected, "{value}");
+        // Who sends it says that it is about this connection.
+        let option = expected.map(|_| "te");
+        assert_eq!(text(header::CONNECTION), option, "{value}");
     }
 }
 

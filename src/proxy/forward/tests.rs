@@ -88,7 +88,11 @@ fn this_hop_has_its_own_connection_options() {
     let websocket = Some(Upgrade::WebSocket);
     for (upgrade, lines, options) in [
         (None, &[][..], None),
-        (None, &[("te", "trailers")], Some("te")),
+        (
+            None,
+            &[("te", "trailers"), ("connection", "te")],
+            Some("te"),
+        ),
         (websocket, &[], Some("upgrade")),
         (websocket, &[("te", "trailers")], Some("upgrade, te")),
     ] {

@@ -44,8 +44,9 @@ async fn post(
 ) -> Result<Sent, SendError> {
     let body = BoxBody::new(StreamBody::new(stream::iter(parts)));
     let request = Request::post("/").header(framing.0, framing.1).body(body);
-    let mut request = request.expect("a request");
-    worker.pools.send(upstream, &mut request, false).await
+    let (mut head, mut body) = request.expect("a request").into_parts();
+    let sent = worker.pools.send(upstream, &mut head, &mut body, false);
+    sent.await
 }
 
 const CHUNKED: (&str, &str) = ("transfer-encoding", "chunked");
