@@ -13,6 +13,12 @@ use super::names::{is_forwarding, is_override, is_spelling, remove_where};
 pub struct TrustedProxies(pub Vec<IpNet>);
 
 impl TrustedProxies {
+    /// Whether the other end of a connection is one of them.
+    #[must_use]
+    pub fn trusts(&self, peer: IpAddr) -> bool {
+        self.contains(peer.to_canonical())
+    }
+
     /// Whether `address`, in canonical form, is one of them.
     fn contains(&self, address: IpAddr) -> bool {
         self.0.iter().any(|net| net.contains(&address))
@@ -95,8 +101,8 @@ pub fn set_forwarded(
     }
     // Of an untrusted peer none is left: what is never there is not looked for.
     if !(trusted && headers.contains_key(FORWARDED_PROTO)) {
-        let scheme = if client.secure { "https" } else { "http" };
-        headers.insert(FORWARDED_PROTO, HeaderValue::from_static(scheme));
+        let scheme = if client.secure { HTTPS } else { HTTP };
+        headers.insert(FORWARDED_PROTO, scheme);
     }
     if !(trusted && headers.contains_key(FORWARDED_HOST))
         && let Some(host) = host
@@ -108,13 +114,13 @@ pub fn set_forwarded(
 /// Appends our `Via` (RFC 9110 §7.6.3): the version that the message came in.
 pub fn append_via(headers: &mut HeaderMap, version: Version) {
     let ours = if version == Version::HTTP_2 {
-        "2 portcullis"
+        VIA_2
     } else if version == Version::HTTP_11 {
-        "1.1 portcullis"
+        VIA_1_1
     } else {
-        "1.0 portcullis"
+        VIA_1_0
     };
-    headers.append(header::VIA, HeaderValue::from_static(ours));
+    headers.append(header::VIA, ours);
 }
 
 /// The id that a request came with: one `X-Request-Id` line of 1 to 128 visible ASCII characters. Only that of a trusted
@@ -228,6 +234,12 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+// Values as constants: made while a request runs, each byte of them would be checked each time.
+const HTTP: HeaderValue = HeaderValue::from_static("http");
+const HTTPS: HeaderValue = HeaderValue::from_static("https");
+const VIA_1_0: HeaderValue = HeaderValue::from_static("1.0 portcullis");
+const VIA_1_1: HeaderValue = HeaderValue::from_static("1.1 portcullis");
+const VIA_2: HeaderValue = HeaderValue::from_static("2 portcullis");
 
 #[cfg(test)]
 mod tests;

@@ -121,11 +121,10 @@ impl Record {
         &self.facts.id
     }
 
-    /// The decision has been made. Takes over the id that the request came with, if a trusted proxy sent it.
+    /// The decision has been made. Takes over the id that a trusted proxy sent.
     pub(super) fn decided(&mut self, given: Option<RequestId>) {
         self.snapshot = None;
-        let client = self.facts.client;
-        if let (Some(id), Some(true)) = (given, client.map(|client| client.via_trusted_proxy)) {
+        if let Some(id) = given {
             self.facts.id = id;
         }
         if self.facts.client_learns_times() {

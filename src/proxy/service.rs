@@ -36,11 +36,12 @@ pub async fn serve(
     let time = connection.worker.shared.clock.timestamp();
     let snapshot = connection.worker.current_snapshot();
     let mut record = Record::new(Rc::clone(&connection), Rc::clone(&snapshot), &parts, time);
+    let upload = Upload::new(body, parts.version == Version::HTTP_2);
     let asked = Asked {
         http2: parts.version == Version::HTTP_2,
         head: parts.method == Method::HEAD,
-        expects: parts.headers.contains_key(EXPECT),
-        upload: Upload::new(body, parts.version == Version::HTTP_2),
+        expects: upload.is_some() && parts.headers.contains_key(EXPECT),
+        upload,
         snapshot,
     };
     if let Some(upload) = &asked.upload {
@@ -81,6 +82,7 @@ pub async fn serve(
 struct Asked {
     http2: bool,
     head: bool,
+    /// Its body waits for 100 (Continue).
     expects: bool,
     upload: Option<Rc<Upload>>,
     snapshot: RequestSnapshot,
@@ -108,11 +110,16 @@ async fn answer(
     record: &mut Record,
 ) -> Result<Answer, Rejection> {
     let worker = &connection.worker;
-    let given = RequestId::given(&head.parts.headers);
+    // Only a trusted proxy's is believed: what others send is not even looked for.
+    let trusted = asked
+        .snapshot
+        .trusted_proxies
+        .trusts(head.peer.address.ip());
+    let given = trusted.then(|| RequestId::given(&head.parts.headers));
     let decision = worker.with_memory(|memory, revocations| {
         decide(&asked.snapshot, revocations, memory, head, now, record)
     });
-    record.decided(given);
+    record.decided(given.flatten());
     let upload = asked.upload.as_ref();
     forward(
         worker,
