@@ -234,7 +234,7 @@ impl<'a> Watch<'a> {
                     return Poll::Ready(Stop::Resting);
                 }
                 // It waits for something else than a request.
-                self.deadline.set(self.until_rest());
+                self.deadline.set(self.until_rest(self.left()));
             }
             if self.protocol == Protocol::Http2 {
                 self.state.set_driver(Some(cx.waker().clone()));
@@ -254,7 +254,7 @@ impl<'a> Watch<'a> {
             }
             ready!(io.poll_readable(cx));
             // The bytes may turn out to be of TLS alone; then it rests again.
-            self.deadline.set(self.until_rest());
+            self.deadline.set(self.until_rest(self.left()));
             Poll::Ready(())
         })
         .await;
@@ -299,13 +299,13 @@ impl<'a> Watch<'a> {
             self.measured = Some(moment);
             self.since = self.now();
             self.phase = self.state.phase();
-            self.deadline.set(self.until_rest());
+            // The phase begins, so that all of its limit is left.
+            self.deadline.set(self.until_rest(self.limit()));
         }
     }
 
-    /// How long the deadline may be away that comes first: the phase's end, or rest.
-    fn until_rest(&self) -> Option<Duration> {
-        let left = self.left();
+    /// How long the deadline may be away that comes first: the phase's end, of which so much is left, or rest.
+    fn until_rest(&self, left: Option<Duration>) -> Option<Duration> {
         let rests = self.phase == Phase::Idle && self.protocol == Protocol::Http1;
         if rests {
             left.map(|left| left.min(REST_AFTER))
