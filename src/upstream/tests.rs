@@ -412,9 +412,9 @@ fn a_switch_before_the_end_of_the_request_is_none() {
         let (_sender, body) = tests_body::endless();
         let request = http::Request::post("/").header("host", "api.test");
         let request = request.header("upgrade", "websocket");
-        let mut request = request.body(body).expect("a request");
-        let sent = worker.pools.send(&upstream, &mut request, false).await;
-        let body = sent.expect("sent").response.into_body();
+        let (mut head, mut body) = request.body(body).expect("a request").into_parts();
+        let sent = worker.pools.send(&upstream, &mut head, &mut body, false);
+        let body = sent.await.expect("sent").response.into_body();
         assert!(body.into_upgraded().is_none());
         let end = is_closed.await.expect("an end");
         assert_eq!(end, Some(0), "nothing more came, and it was closed");
