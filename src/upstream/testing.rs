@@ -202,20 +202,29 @@ pub(super) struct Wire {
 impl Wire {
     /// Reads a head and a body of known length. False: the client has closed.
     pub(super) async fn request(&mut self) -> bool {
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            match self.stream.read_u8().await {
-                Ok(byte) => head.push(byte),
-                Err(_) => return false,
-            }
-        }
-        let head = String::from_utf8(head).expect("a head");
+        let Some(head) = self.head().await else {
+            return false;
+        };
         let length = head
             .lines()
             .find_map(|line| line.strip_prefix("content-length: "));
-        self.heads.borrow_mut().push((self.number, head.clone()));
-        let mut body = vec![0; length.map_or(0, |length| length.parse().expect("a length"))];
-        self.stream.read_exact(&mut body).await.is_ok()
+        let length = length.map_or(0, |length| length.parse().expect("a length"));
+        self.heads.borrow_mut().push((self.number, head));
+        self.body(length).await
+    }
+
+    /// Reads a head. `None`: the client has closed.
+    pub(super) async fn head(&mut self) -> Option<String> {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(self.stream.read_u8().await.ok()?);
+        }
+        Some(String::from_utf8(head).expect("a head"))
+    }
+
+    /// Reads a body. False: the client has closed.
+    pub(super) async fn body(&mut self, length: usize) -> bool {
+        self.stream.read_exact(&mut vec![0; length]).await.is_ok()
     }
 
     /// Writes bytes as they are.

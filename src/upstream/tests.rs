@@ -19,6 +19,7 @@ use super::{SendError, refresh_addresses};
 
 mod answers;
 mod https;
+mod mixed;
 mod retries;
 mod uploads;
 
