@@ -163,7 +163,7 @@ async fn exchange(worker: &Worker, upstream: &Arc<Upstream>, id: usize, plan: Pl
         request = request.header("content-length", length);
     }
     let (mut head, mut body) = request.body(body).expect("a request").into_parts();
-    let mut send = pin!(
+    let mut outgoing = pin!(
         worker
             .pools
             .send(upstream, &mut head, &mut body, replayable)
@@ -175,7 +175,7 @@ async fn exchange(worker: &Worker, upstream: &Arc<Upstream>, id: usize, plan: Pl
             return Poll::Ready(None);
         };
         steps = left;
-        send.as_mut().poll(cx).map(Some)
+        outgoing.as_mut().poll(cx).map(Some)
     });
     match outcome.await {
         Some(Ok(sent)) => check(sent, id, plan.parts).await,
