@@ -118,6 +118,31 @@ impl ClientIo {
         .await;
     }
 
+    /// Whether a flush fails when the client has gone without its answer: hyper flushes whenever it is polled, and need
+    /// not look for itself. It would read, and make a new buffer for that with each request.
+    ///
+    /// Not over TLS, where the end is a message too.
+    #[must_use]
+    pub fn misses_its_client(&self) -> bool {
+        self.http1.is_some() && matches!(self.stream, Stream::Plain(_))
+    }
+
+    /// While an answer is awaited, an error if the client has closed. Always ready.
+    fn poll_client(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let (Some(http1), Stream::Plain(socket)) = (&self.http1, &self.stream)
+            && http1.check.is_between_requests()
+            && http1.check.heads() > self.moments.answered.load(Relaxed)
+            && !self.moments.upgraded.load(Relaxed)
+        {
+            let mut byte = [0];
+            // What a client sends ahead is left where it is.
+            if let Poll::Ready(0) = socket.poll_peek(cx, &mut ReadBuf::new(&mut byte))? {
+                return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
     /// Notes whether a write or flush can go on.
     fn note_progress<T>(&self, result: &Poll<io::Result<T>>) {
         match result {
@@ -295,7 +320,8 @@ impl AsyncWrite for ClientIo {
             Stream::Tls(stream) => Pin::new(stream).poll_flush(cx),
         };
         this.note_progress(&result);
-        result
+        ready!(result)?;
+        this.poll_client(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -60,7 +60,10 @@ where
     B: Body + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let connection = builder(limits).serve_connection(TokioIo::new(io), service);
+    let mut builder = builder(limits);
+    // What hyper then leaves to us is to look whether the client is still there.
+    builder.half_close(io.misses_its_client());
+    let connection = builder.serve_connection(TokioIo::new(io), service);
     Box::new(connection.with_upgrades())
 }
 

@@ -273,3 +273,25 @@ fn what_was_asked_before_a_goaway_may_take_its_time() {
         assert_eq!(server.ended.await.unwrap(), Ok(()));
     });
 }
+
+#[test]
+fn a_client_that_goes_away_is_noticed_while_its_answer_is_awaited() {
+    const UPGRADE: &str = "Connection: upgrade\r\nUpgrade: websocket\r\n";
+    for (fields, behind) in [("", ""), (UPGRADE, ""), ("", "GET /a HTTP/1.1\r\n")] {
+        run(async {
+            let (server, mut client) = Server::start(Protocol::Http1, limits()).await;
+            let head = format!("GET /wait HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+            client.write_all(head.as_bytes()).await.unwrap();
+            server.settle().await;
+            client.write_all(behind.as_bytes()).await.unwrap();
+            server.settle().await;
+            assert!(server.is_open());
+            drop(client);
+            server.settle().await;
+            // Behind a next request nobody looks: that one is still to be read.
+            assert_eq!(server.is_open(), !behind.is_empty(), "{fields}{behind}");
+            server.go.notify_one();
+            assert_eq!(server.ended.await.unwrap(), Ok(()));
+        });
+    }
+}
