@@ -87,60 +87,65 @@ async fn serve(mut wire: Wire) {
         if !early && !wire.body(length).await {
             return;
         }
-        let head = format!("HTTP/1.1 200 OK\r\nx-id: {id}\r\n");
-        let text = format!("{id:04}");
-        let known = format!("{head}content-length: 4\r\n\r\n{text}");
-        let closes = match manner {
-            Manner::Length | Manner::Early => {
-                wire.write(&known).await;
-                false
-            }
-            Manner::Chunks => {
-                let head = format!(
-                    "{head}transfer-encoding: chunked\r\n\r\n2\r\n{}",
-                    &text[..2]
-                );
-                wire.write(&head).await;
-                tokio::task::yield_now().await;
-                wire.write(&format!("\r\n2\r\n{}\r\n0\r\n\r\n", &text[2..]))
-                    .await;
-                false
-            }
-            Manner::UntilClose => {
-                wire.write(&format!("{head}\r\n{text}")).await;
-                true
-            }
-            Manner::Closing => {
-                let known = known.replacen("\r\n", "\r\nconnection: close\r\n", 1);
-                wire.write(&known).await;
-                true
-            }
-            Manner::More => {
-                let (head, content) = known.split_at(known.len() - text.len());
-                wire.write(head).await;
-                // So that they are read apart.
-                tokio::time::sleep(Duration::from_millis(1)).await;
-                wire.write(&format!("{content}{POISON}")).await;
-                false
-            }
-            Manner::Bodiless => {
-                let head = head.replacen("200 OK", "204 No Content", 1);
-                wire.write(&format!("{head}\r\n{POISON}")).await;
-                false
-            }
-            Manner::Half => {
-                wire.write(&known[..known.len() - 2]).await;
-                true
-            }
-            Manner::Nothing => true,
-        };
+        let closes = answer(&mut wire, id, manner).await;
         if closes || (early && !wire.body(length).await) {
             return;
         }
     }
 }
 
-/// Sends a request as planned, until the client goes away: its answer's body, as far as it came.
+/// Answers, and says whether the connection ends with that.
+async fn answer(wire: &mut Wire, id: usize, manner: Manner) -> bool {
+    let head = format!("HTTP/1.1 200 OK\r\nx-id: {id}\r\n");
+    let text = format!("{id:04}");
+    let known = format!("{head}content-length: 4\r\n\r\n{text}");
+    match manner {
+        Manner::Length | Manner::Early => {
+            wire.write(&known).await;
+            false
+        }
+        Manner::Chunks => {
+            let head = format!(
+                "{head}transfer-encoding: chunked\r\n\r\n2\r\n{}",
+                &text[..2]
+            );
+            wire.write(&head).await;
+            tokio::task::yield_now().await;
+            wire.write(&format!("\r\n2\r\n{}\r\n0\r\n\r\n", &text[2..]))
+                .await;
+            false
+        }
+        Manner::UntilClose => {
+            wire.write(&format!("{head}\r\n{text}")).await;
+            true
+        }
+        Manner::Closing => {
+            let known = known.replacen("\r\n", "\r\nconnection: close\r\n", 1);
+            wire.write(&known).await;
+            true
+        }
+        Manner::More => {
+            let (head, content) = known.split_at(known.len() - text.len());
+            wire.write(head).await;
+            // So that they are read apart.
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            wire.write(&format!("{content}{POISON}")).await;
+            false
+        }
+        Manner::Bodiless => {
+            let head = head.replacen("200 OK", "204 No Content", 1);
+            wire.write(&format!("{head}\r\n{POISON}")).await;
+            false
+        }
+        Manner::Half => {
+            wire.write(&known[..known.len() - 2]).await;
+            true
+        }
+        Manner::Nothing => true,
+    }
+}
+
+/// Sends a request as planned, until the client goes away.
 async fn exchange(worker: &Worker, upstream: &Arc<Upstream>, id: usize, plan: Plan) {
     let manner = plan.manner as usize;
     let length = 2 * plan.upload;
