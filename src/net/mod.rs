@@ -1,6 +1,7 @@
 //! Sockets and what runs right on them: listeners, TLS, deadlines, the strict HTTP/1.1 framing check.
 
 mod deadlines;
+mod held;
 mod io;
 mod listener;
 mod open_files;
