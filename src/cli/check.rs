@@ -3,9 +3,7 @@
 
 use std::fmt::{self, Write as _};
 
-use crate::config::{
-    self, Certificates, Config, ConfigError, Environment, KeySource, Place, Warning,
-};
+use crate::config::{self, Certificates, Config, ConfigError, Environment, Keys, Place, Warning};
 use crate::jwt::SkippedKey;
 use crate::metrics::Metrics;
 use crate::upstream::Upstream;
@@ -85,7 +83,7 @@ fn inspect(config: &Config) -> Findings {
     };
     for issuer in &config.issuers {
         // Its key is made by `run`, and by nothing else.
-        if matches!(issuer.keys, KeySource::Generate(_)) {
+        if matches!(issuer.keys, Keys::Generate(_)) {
             continue;
         }
         match keys::load(issuer, &config.state_directory) {

@@ -129,3 +129,12 @@ pub(super) const LEAST_ADMIN_TOKEN_BYTES: usize = 16;
 
 /// Longest `max_lifetime`: 366 days. What lives longer is not a token but a password.
 pub(super) const MOST_LIFETIME: Duration = Duration::from_hours(366 * 24);
+
+/// `[issuers.refresh] interval`
+pub(super) const KEY_INTERVAL: Duration = Duration::from_mins(5);
+
+/// `[issuers.refresh] unknown_kid_gap`
+pub(super) const UNKNOWN_KID_GAP: Duration = Duration::from_secs(15);
+
+/// `[issuers.refresh] stale_for`
+pub(super) const KEYS_STALE_FOR: Duration = Duration::from_hours(24);

@@ -11,7 +11,7 @@ use super::names::Names;
 use super::raw::Text;
 use super::reader::Reader;
 use super::source::Origin;
-use super::{Issuer, KeySource, PemFile, SecretUse, defaults, suggest};
+use super::{Issuer, KeyRefresh, KeySource, Keys, PemFile, SecretUse, defaults, suggest};
 
 /// The registered names that are taken; `Ed25519` is another name of `EdDSA` (RFC 9864).
 const ALGORITHMS: &[&str] = &[
@@ -93,6 +93,7 @@ fn issuer(
         place,
         policy,
         keys,
+        refresh: KeyRefresh::default(),
     };
     (issuer, keys_origin)
 }
@@ -176,24 +177,24 @@ fn token_types(reader: &mut Reader<'_>) -> Vec<Box<str>> {
 }
 
 /// `keys`: exactly one source.
-fn keys(reader: &mut Reader<'_>, secrets: &mut Vec<SecretUse>) -> (KeySource, Origin) {
+fn keys(reader: &mut Reader<'_>, secrets: &mut Vec<SecretUse>) -> (Keys, Origin) {
     let absent = !reader.has("keys");
     let parent = reader.origin.clone();
     let mut keys = reader.table("keys", "issuers.keys");
     let context = keys.context;
     let origin = keys.origin.clone();
-    let mut found: Vec<(&str, KeySource)> = Vec::new();
+    let mut found: Vec<(&str, Keys)> = Vec::new();
     if let Some(path) = keys.path("jwks_file") {
-        found.push(("jwks_file", KeySource::JwksFile(path.value)));
+        found.push(("jwks_file", KeySource::JwksFile(path.value).into()));
     }
     let files = pem_files(&mut keys);
     if keys.has("pem_files") {
-        found.push(("pem_files", KeySource::PemFiles(files)));
+        found.push(("pem_files", KeySource::PemFiles(files).into()));
     }
     if let Some(text) = keys.text("secret") {
         secrets.push(context.secret_use(&text));
         let secret = Secret::new(text.value.value.clone().into_bytes());
-        found.push(("secret", KeySource::Secret(secret)));
+        found.push(("secret", Keys::Secret(secret)));
     }
     if let Some(text) = keys.text("generate")
         && let Some(algorithm) = algorithm(&keys, &text)
@@ -202,7 +203,7 @@ fn keys(reader: &mut Reader<'_>, secrets: &mut Vec<SecretUse>) -> (KeySource, Or
             let message = "`generate` makes a key pair, not an HMAC secret";
             context.error_hint(&text.origin, message, "write generate = \"EdDSA\"");
         }
-        found.push(("generate", KeySource::Generate(algorithm)));
+        found.push(("generate", Keys::Generate(algorithm)));
     }
     let example = "write keys = { jwks_file = \"..\" }, { pem_files = [{ path = \"..\" }] }, \
                    { secret = \"${file:..}\" } or { generate = \"EdDSA\" }";
@@ -220,7 +221,7 @@ fn keys(reader: &mut Reader<'_>, secrets: &mut Vec<SecretUse>) -> (KeySource, Or
     }
     keys.finish();
     let source = found.into_iter().next().map(|(_, source)| source);
-    (source.unwrap_or(KeySource::PemFiles(Vec::new())), origin)
+    (source.unwrap_or(Keys::Public(Vec::new())), origin)
 }
 
 fn pem_files(keys: &mut Reader<'_>) -> Vec<PemFile> {
@@ -261,7 +262,7 @@ fn check_keys(reader: &Reader<'_>, issuer: &Issuer, origin: &Origin) {
     }
     let shared = HMAC.iter().any(|(hmac, _)| algorithms.contains(*hmac));
     match &issuer.keys {
-        KeySource::Secret(secret) => {
+        Keys::Secret(secret) => {
             if !shared {
                 let hint = "write algorithms = [\"HS256\"], or give public keys";
                 context.error_hint(origin, "`secret` is for HS256, HS384 and HS512", hint);
@@ -279,7 +280,7 @@ fn check_keys(reader: &Reader<'_>, issuer: &Issuer, origin: &Origin) {
                 context.error_hint(origin, message, hint);
             }
         }
-        KeySource::Generate(algorithm) => {
+        Keys::Generate(algorithm) => {
             if !algorithms.contains(*algorithm) {
                 let name = algorithm.name();
                 let message = format!("`generate` makes a key for {name}, which is not listed");
@@ -287,7 +288,7 @@ fn check_keys(reader: &Reader<'_>, issuer: &Issuer, origin: &Origin) {
                 context.error_hint(origin, message, hint);
             }
         }
-        KeySource::JwksFile(_) | KeySource::PemFiles(_) => {
+        Keys::Public(_) => {
             if shared {
                 let hint = "write keys = { secret = \"${file:..}\" }";
                 context.error_hint(origin, "HMAC algorithms need a `secret`", hint);

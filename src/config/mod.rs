@@ -37,8 +37,9 @@ pub use check::{WARNING_CODES, Warning, warnings};
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use model::{
     Admin, AdminAccess, Authentication, BadSignatureLimits, Certificates, Config, Host,
-    HostPattern, Issuer, KeySource, Limits, Log, LogFormat, PemFile, Preflight, Route, Rule,
-    SecretOrigin, SecretUse, Server, Test, Upstream, UpstreamUrl,
+    HostPattern, Issuer, KeyLocation, KeyRefresh, KeySource, Keys, Limits, Log, LogFormat, PemFile,
+    Preflight, RemoteKeys, Route, Rule, SecretOrigin, SecretUse, Server, Test, Upstream,
+    UpstreamUrl,
 };
 pub use reference::{Key, reference};
 pub use resolve::{Environment, load, parse};

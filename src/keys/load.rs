@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use crate::config::{Issuer, KeySource, PemFile};
+use crate::config::{Issuer, KeySource, Keys, PemFile};
 use crate::jwt::{Algorithm, JWK_SET_MAX_BYTES, KeySet, SkippedKey, VerifyingKey, parse_jwk_set};
 use crate::secret::Secret;
 
@@ -41,11 +41,25 @@ pub struct KeysError {
 /// [`KeysError`]: a file that cannot be read or parsed, a PEM key or secret that cannot be used, no usable key at all.
 pub fn load(issuer: &Issuer, state_directory: &Path) -> Result<LoadedKeys, KeysError> {
     match &issuer.keys {
-        KeySource::JwksFile(file) => jwks_file(issuer, file),
-        KeySource::PemFiles(files) => pem_files(issuer, files),
-        KeySource::Secret(secret) => hmac_secret(issuer, secret),
-        KeySource::Generate(algorithm) => generate(issuer, state_directory, *algorithm),
+        Keys::Public(sources) => public(issuer, sources),
+        Keys::Secret(secret) => hmac_secret(issuer, secret),
+        Keys::Generate(algorithm) => generate(issuer, state_directory, *algorithm),
     }
+}
+
+fn public(issuer: &Issuer, sources: &[KeySource]) -> Result<LoadedKeys, KeysError> {
+    let mut loaded = LoadedKeys {
+        keys: KeySet::default(),
+        skipped: Vec::new(),
+    };
+    for source in sources {
+        loaded = match source {
+            KeySource::JwksFile(file) => jwks_file(issuer, file)?,
+            KeySource::PemFiles(files) => pem_files(issuer, files)?,
+            KeySource::Remote(_) => loaded,
+        };
+    }
+    Ok(loaded)
 }
 
 fn jwks_file(issuer: &Issuer, file: &Path) -> Result<LoadedKeys, KeysError> {

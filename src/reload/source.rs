@@ -101,11 +101,13 @@ fn named_files(config: &Config) -> BTreeSet<PathBuf> {
     let mut files = config.files.clone();
     files.extend(config.file.clone());
     for issuer in &config.issuers {
-        match &issuer.keys {
-            KeySource::JwksFile(file) => files.extend([file.clone()]),
-            KeySource::PemFiles(pems) => files.extend(pems.iter().map(|pem| pem.path.clone())),
-            // A key that was made here is replaced by no one.
-            KeySource::Secret(_) | KeySource::Generate(_) => {}
+        // A key that was made here is replaced by no one.
+        for source in issuer.keys.sources() {
+            match source {
+                KeySource::JwksFile(file) => files.extend([file.clone()]),
+                KeySource::PemFiles(pems) => files.extend(pems.iter().map(|pem| pem.path.clone())),
+                KeySource::Remote(remote) => files.extend(remote.ca.clone()),
+            }
         }
     }
     match &config.server.tls {

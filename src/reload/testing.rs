@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::config::{
-    Authentication, Config, Environment, Host, Issuer, KeySource, Place, Preflight, Route,
+    Authentication, Config, Environment, Host, Issuer, KeyRefresh, Keys, Place, Preflight, Route,
     Upstream, UpstreamUrl, parse,
 };
 use crate::headers::{PathAllow, StripSet, TrustedProxies};
@@ -26,7 +26,7 @@ pub(crate) fn config() -> Config {
     parse(text, name, Path::new("/"), &environment).unwrap_or_else(|errors| panic!("{errors}"))
 }
 
-pub(crate) fn issuer(name: &str, keys: KeySource) -> Issuer {
+pub(crate) fn issuer(name: &str, keys: impl Into<Keys>) -> Issuer {
     Issuer {
         name: name.into(),
         place: Place::default(),
@@ -42,7 +42,8 @@ pub(crate) fn issuer(name: &str, keys: KeySource) -> Issuer {
             max_lifetime: None,
             accept_cnf: false,
         },
-        keys,
+        keys: keys.into(),
+        refresh: KeyRefresh::default(),
     }
 }
 
@@ -99,7 +100,7 @@ pub(crate) fn issuer_with_keys(name: &str, kids: &[&str]) -> Arc<jwt::Issuer> {
     });
     let (keys, skipped) = KeySet::new(keys.collect(), algorithms);
     assert!(skipped.is_empty());
-    let mut policy = issuer(name, KeySource::Generate(Algorithm::Hs256)).policy;
+    let mut policy = issuer(name, Keys::Generate(Algorithm::Hs256)).policy;
     policy.algorithms = algorithms;
     Arc::new(jwt::Issuer {
         name: name.into(),

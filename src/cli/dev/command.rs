@@ -11,7 +11,7 @@ use crate::cli::output::{Colour, write_err, write_out};
 use crate::cli::state_directory::StateDirectory;
 use crate::cli::token::random_jti;
 use crate::clock::Clock;
-use crate::config::{self, Config, Environment, KeySource};
+use crate::config::{self, Config, Environment, Keys};
 use crate::gate::Reason;
 use crate::keys::generated_key;
 use crate::metrics::Metrics;
@@ -178,8 +178,8 @@ fn make_files(config: Config) -> Result<Option<PathBuf>, Failure> {
 /// A token for alice, from the only issuer there is.
 fn token(config: &Config) -> Result<String, Failure> {
     let made = config.issuers.first().and_then(|issuer| match issuer.keys {
-        KeySource::Generate(algorithm) => Some((issuer, algorithm)),
-        KeySource::JwksFile(_) | KeySource::PemFiles(_) | KeySource::Secret(_) => None,
+        Keys::Generate(algorithm) => Some((issuer, algorithm)),
+        Keys::Public(_) | Keys::Secret(_) => None,
     });
     let Some((issuer, algorithm)) = made else {
         return Err(Failure::Usage(

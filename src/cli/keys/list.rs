@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::cli::config_file::ConfigFile;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::output::{printable, write_out};
-use crate::config::{Issuer, KeySource};
+use crate::config::{Issuer, KeyLocation, KeySource, Keys};
 use crate::jwt::{Algorithm, VerifyingKey};
 use crate::keys::{self, LoadedKeys};
 
@@ -80,15 +80,31 @@ fn listed(issuer: &Issuer, loaded: &LoadedKeys) -> Listed {
 }
 
 /// Where keys come from, and never what they are.
-fn source(keys: &KeySource) -> String {
+fn source(keys: &Keys) -> String {
     match keys {
+        Keys::Public(sources) => {
+            let sources: Vec<String> = sources.iter().map(public_source).collect();
+            sources.join("; ")
+        }
+        Keys::Secret(_) => "secret".to_owned(),
+        Keys::Generate(algorithm) => format!("generate {}", algorithm.name()),
+    }
+}
+
+fn public_source(source: &KeySource) -> String {
+    match source {
         KeySource::JwksFile(path) => format!("jwks_file {}", path.display()),
         KeySource::PemFiles(files) => {
             let paths: Vec<String> = files.iter().map(|f| f.path.display().to_string()).collect();
             format!("pem_files {}", paths.join(", "))
         }
-        KeySource::Secret(_) => "secret".to_owned(),
-        KeySource::Generate(algorithm) => format!("generate {}", algorithm.name()),
+        KeySource::Remote(remote) => match &remote.location {
+            KeyLocation::Discovery(documents) => {
+                let documents: Vec<String> = documents.iter().map(ToString::to_string).collect();
+                format!("discovery {}", documents.join(" or "))
+            }
+            KeyLocation::Jwks(url) => format!("jwks_url {url}"),
+        },
     }
 }
 
@@ -164,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_secret_is_not_part_of_its_source() {
-        let shown = source(&KeySource::Secret(Secret::new(b"hunter2".to_vec())));
+        let shown = source(&Keys::Secret(Secret::new(b"hunter2".to_vec())));
         assert_eq!(shown, "secret");
     }
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::cli::failure::Failure;
-use crate::config::{Config, Issuer, KeySource};
+use crate::config::{Config, Issuer, Keys};
 use crate::jwt::{Algorithm, SigningKey};
 use crate::keys::generated_key;
 use crate::secret::Secret;
@@ -63,8 +63,8 @@ pub(super) fn choose_issuer<'c>(
 
 fn can_sign(issuer: &Issuer) -> bool {
     match issuer.keys {
-        KeySource::Generate(_) | KeySource::Secret(_) => true,
-        KeySource::JwksFile(_) | KeySource::PemFiles(_) => false,
+        Keys::Generate(_) | Keys::Secret(_) => true,
+        Keys::Public(_) => false,
     }
 }
 
@@ -100,7 +100,7 @@ fn issuers_key(
     algorithm: Option<Algorithm>,
 ) -> Result<SigningKey, Failure> {
     match &issuer.keys {
-        KeySource::Generate(made_for) => {
+        Keys::Generate(made_for) => {
             if algorithm.is_some_and(|algorithm| algorithm != *made_for) {
                 let made_for = made_for.name();
                 return Err(Failure::Usage(format!(
@@ -110,7 +110,7 @@ fn issuers_key(
             }
             Ok(generated_key(&config.state_directory, &issuer.name, *made_for)?.key)
         }
-        KeySource::Secret(secret) => {
+        Keys::Secret(secret) => {
             let algorithm = algorithm
                 .or_else(|| issuer.policy.algorithms.iter().next())
                 .unwrap_or(Algorithm::Hs256);
@@ -119,7 +119,7 @@ fn issuers_key(
                 error,
             })
         }
-        KeySource::JwksFile(_) | KeySource::PemFiles(_) => Err(Failure::Usage(format!(
+        Keys::Public(_) => Err(Failure::Usage(format!(
             "issuer {:?} has public keys only: give the private one with --key FILE",
             &*issuer.name
         ))),

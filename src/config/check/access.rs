@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::config::claims::normal_name;
-use crate::config::{Authentication, HostPattern, KeySource, Route};
+use crate::config::{Authentication, HostPattern, Keys, Route};
 use crate::headers::laxest_reading;
 
 use super::network;
@@ -48,19 +48,19 @@ fn issuer(found: &mut Findings<'_>, index: usize) {
         found.warn("sender-binding-ignored", &path("accept_cnf"), message);
     }
     match &issuer.keys {
-        KeySource::Secret(_) => {
+        Keys::Secret(_) => {
             let message =
                 format!("whoever checks tokens of `{name}` can make them: prefer public keys");
             found.warn("shared-secret", &path("keys"), message);
         }
-        KeySource::Generate(_) => {
+        Keys::Generate(_) => {
             let message = format!(
                 "the key of `{name}` was made by this gateway, for trying out: any token minted \
                  here is believed"
             );
             found.warn("generated-key", &path("keys"), message);
         }
-        KeySource::JwksFile(_) | KeySource::PemFiles(_) => {}
+        Keys::Public(_) => {}
     }
     if !config
         .routes

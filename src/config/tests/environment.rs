@@ -2,7 +2,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::config::testing::{SMALL, environment, parse_with, small_with};
-use crate::config::{KeySource, SecretOrigin, parse};
+use crate::config::{Keys, SecretOrigin, parse};
 
 /// `[server] realm` after filling in.
 fn realm(value: &str, variables: &[(&str, &str)]) -> Result<String, String> {
@@ -93,7 +93,7 @@ fn secrets_know_where_they_come_from() {
         let text = small_with("{ jwks_file = \"keys.json\" }", &keys).replace("RS256", "HS256");
         let environment = environment(variables);
         let config = parse(&text, Path::new("f"), directory.path(), &environment).unwrap();
-        let KeySource::Secret(read) = &config.issuers[0].keys else {
+        let Keys::Secret(read) = &config.issuers[0].keys else {
             panic!("a secret");
         };
         assert_eq!(read.expose(), secret.as_bytes());

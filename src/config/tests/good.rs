@@ -7,8 +7,8 @@ use serde_json::json;
 
 use crate::config::testing::{SMALL, good, parse_with, small_with};
 use crate::config::{
-    AdminAccess, Authentication, Certificates, Host, HostPattern, KeySource, LogFormat, Preflight,
-    Test, load,
+    AdminAccess, Authentication, Certificates, Host, HostPattern, KeySource, Keys, LogFormat,
+    Preflight, Test, load,
 };
 use crate::headers::ArrayStyle;
 use crate::jwt::{Algorithm, AudienceMatch};
@@ -114,14 +114,14 @@ fn every_key_of_an_issuer_arrives() {
     assert_eq!(policy.require, ["sub".into()]);
     assert_eq!(policy.token_types, ["at+jwt".into()]);
     assert_eq!(policy.max_lifetime, Some(Duration::from_hours(1)));
-    let KeySource::PemFiles(files) = &config.issuers[0].keys else {
+    let [KeySource::PemFiles(files)] = config.issuers[0].keys.sources() else {
         panic!("pem_files");
     };
     assert_eq!(files[0].path, Path::new("/etc/portcullis/a.pem"));
     assert_eq!(files[0].kid.as_deref(), Some("a"));
     assert!(matches!(
         config.issuers[1].keys,
-        KeySource::Generate(Algorithm::Es256)
+        Keys::Generate(Algorithm::Es256)
     ));
 }
 

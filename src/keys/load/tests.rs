@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::UnixTime;
-use crate::config::Place;
+use crate::config::{KeyRefresh, Place};
 use crate::jwt::{self, AudienceMatch, IssuerPolicy, KeyError, SigningKey};
 
 use super::*;
@@ -51,7 +51,7 @@ fn an_endless_file_is_read_in_part() {
 
 const NOW: i64 = 1_700_000_000;
 
-fn issuer(algorithms: &[Algorithm], keys: KeySource) -> Issuer {
+fn issuer(algorithms: &[Algorithm], keys: impl Into<Keys>) -> Issuer {
     Issuer {
         name: "corp".into(),
         place: Place::default(),
@@ -67,7 +67,8 @@ fn issuer(algorithms: &[Algorithm], keys: KeySource) -> Issuer {
             max_lifetime: None,
             accept_cnf: false,
         },
-        keys,
+        keys: keys.into(),
+        refresh: KeyRefresh::default(),
     }
 }
 
@@ -196,11 +197,11 @@ fn pem_files_that_fit_serve_and_others_are_named() {
 fn a_secret_serves_what_it_is_long_enough_for() {
     let directory = tempfile::tempdir().unwrap();
     let secret = Secret::new(vec![7; 32]);
-    let short = issuer(&[Algorithm::Hs512], KeySource::Secret(secret.clone()));
+    let short = issuer(&[Algorithm::Hs512], Keys::Secret(secret.clone()));
     let error = load(&short, directory.path()).unwrap_err();
     assert_eq!(error.file, Path::new("issuers.corp.keys.secret"));
     assert!(error.problem.contains("32 bytes"), "{error}");
-    let issuer = issuer(&[Algorithm::Hs256], KeySource::Secret(secret.clone()));
+    let issuer = issuer(&[Algorithm::Hs256], Keys::Secret(secret.clone()));
     let loaded = load(&issuer, directory.path()).unwrap();
     let key = SigningKey::from_secret(&secret, Algorithm::Hs256).unwrap();
     assert!(admits(&issuer, loaded, &key));
@@ -210,7 +211,7 @@ fn a_secret_serves_what_it_is_long_enough_for() {
 fn a_generated_key_stays_and_verifies_what_it_signs() {
     let state = tempfile::tempdir().unwrap();
     for algorithm in [Algorithm::EdDsa, Algorithm::Es256, Algorithm::Hs256] {
-        let issuer = issuer(&[algorithm], KeySource::Generate(algorithm));
+        let issuer = issuer(&[algorithm], Keys::Generate(algorithm));
         load(&issuer, state.path()).unwrap();
         let generated = generated_key(state.path(), "corp", algorithm).unwrap();
         assert!(!generated.made);

@@ -1,7 +1,7 @@
 use std::fs;
 use std::time::Duration;
 
-use crate::config::KeySource;
+use crate::config::{self, KeySource};
 use crate::reload::testing::{config, issuer, route, upstream};
 use crate::secret::Secret;
 
@@ -101,7 +101,7 @@ fn a_route_that_goes_elsewhere_has_changed() {
 
 #[test]
 fn a_secret_is_never_shown() {
-    let secret = |text: &str| KeySource::Secret(Secret::new(text.into()));
+    let secret = |text: &str| config::Keys::Secret(Secret::new(text.into()));
     let mut one = config();
     one.issuers = vec![issuer("corp", secret("hidden-1"))];
     one.admin.access = AdminAccess::Token(Secret::new(b"hidden-2".to_vec()));

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use clap::Parser;
 
 use super::*;
-use crate::config::{KeySource, Place};
+use crate::config::{KeyRefresh, Keys, Place};
 use crate::gate::Rejection;
 use crate::jwt::{self, AlgorithmSet, IssuerPolicy, KeySet, TokenError};
 
@@ -35,7 +35,8 @@ fn issuer(audiences: &[&str], audience_match: AudienceMatch) -> Issuer {
             max_lifetime: None,
             accept_cnf: false,
         },
-        keys: KeySource::Generate(Algorithm::EdDsa),
+        keys: Keys::Generate(Algorithm::EdDsa),
+        refresh: KeyRefresh::default(),
     }
 }
 
