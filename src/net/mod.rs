@@ -1,5 +1,6 @@
 //! Sockets and what runs right on them: listeners, TLS, deadlines, the strict HTTP/1.1 framing check.
 
+mod addresses;
 mod deadlines;
 mod held;
 mod io;
@@ -9,6 +10,7 @@ mod state;
 mod strict_http1;
 mod tls;
 
+pub use addresses::is_link_local_or_metadata;
 pub use deadlines::{Deadline, Deadlines, Expired};
 pub use io::ClientIo;
 pub use listener::{ListenError, bind_probe, bind_worker};
