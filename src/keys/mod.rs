@@ -4,14 +4,22 @@ mod connect;
 mod discovery;
 mod fetch;
 mod generate;
+mod held_set;
 mod load;
+mod registry;
 mod set;
 mod source;
+mod source_id;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use connect::ConnectError;
 pub use discovery::{DiscoveryError, jwks_uri};
 pub use fetch::{Document, FetchError, Fetched, KeyClient};
 pub use generate::{GeneratedKey, generated_key};
+pub use held_set::{HeldSet, RefusedSet};
 pub use load::{KeysError, LoadedKeys, load};
+pub use registry::{RemoteKeySets, SetChange};
 pub use set::{SetError, usable_keys};
 pub use source::{RemoteSource, SourceError};
+pub use source_id::SourceId;

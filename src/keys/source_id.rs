@@ -1,0 +1,116 @@
+//! What tells remote sources apart, over reloads and restarts.
+
+use std::fmt;
+use std::sync::Arc;
+
+use aws_lc_rs::digest::{Context, SHA256};
+
+use crate::config::{Issuer, KeyLocation, RemoteKeys};
+
+/// A remote source: the issuer's name, its `iss` and the place of its keys. Who changes one of them has another source, and
+/// never sees what was fetched for the old one; how it is fetched (CA, proxy) does not count.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct SourceId {
+    issuer: Arc<str>,
+    digest: [u8; 32],
+}
+
+impl SourceId {
+    /// That of a source of an issuer.
+    #[must_use]
+    pub fn of(issuer: &Issuer, source: &RemoteKeys) -> Self {
+        let mut context = Context::new(&SHA256);
+        // Each with its length before it: no two lists have the same bytes.
+        let mut add = |text: &str| {
+            context.update(&text.len().to_be_bytes());
+            context.update(text.as_bytes());
+        };
+        add(&issuer.name);
+        add(&issuer.policy.issuer);
+        match &source.location {
+            KeyLocation::Discovery(documents) => {
+                add("discovery");
+                for document in documents {
+                    add(&document.to_string());
+                }
+            }
+            KeyLocation::Jwks(set) => {
+                add("jwks");
+                add(&set.to_string());
+            }
+        }
+        let mut digest = [0; 32];
+        digest.copy_from_slice(context.finish().as_ref());
+        Self {
+            issuer: Arc::clone(&issuer.name),
+            digest,
+        }
+    }
+
+    /// Those of all remote sources of an issuer.
+    pub fn all_of(issuer: &Issuer) -> impl Iterator<Item = Self> {
+        issuer.keys.remote().map(|source| Self::of(issuer, source))
+    }
+
+    /// The name of its issuer.
+    #[must_use]
+    pub fn issuer(&self) -> &Arc<str> {
+        &self.issuer
+    }
+}
+
+impl fmt::Debug for SourceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, ..] = self.digest;
+        write!(f, "{}.{a:02x}{b:02x}{c:02x}{d:02x}", self.issuer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::keys::testing::{issuer, jwks_url};
+
+    #[test]
+    fn another_name_issuer_or_place_is_another_source() {
+        let discovery = |urls: &[&str]| RemoteKeys {
+            location: KeyLocation::Discovery(urls.iter().map(|url| url.parse().unwrap()).collect()),
+            ..jwks_url("https://a.test/keys")
+        };
+        let mut renamed = issuer(jwks_url("https://a.test/keys"));
+        renamed.name = "other".into();
+        let mut other_iss = issuer(jwks_url("https://a.test/keys"));
+        other_iss.policy.issuer = "https://other.test".into();
+        let plain = |source: RemoteKeys| issuer(source);
+        let issuers = [
+            plain(jwks_url("https://a.test/keys")),
+            plain(jwks_url("https://a.test/keys/")),
+            plain(jwks_url("https://b.test/keys")),
+            plain(jwks_url("https://a.test/keys?x=1")),
+            plain(discovery(&["https://a.test/keys"])),
+            plain(discovery(&["https://a.test/keys", "https://b.test/keys"])),
+            plain(discovery(&["https://b.test/keys", "https://a.test/keys"])),
+            renamed,
+            other_iss,
+        ];
+        let ids: HashSet<SourceId> = issuers.iter().flat_map(SourceId::all_of).collect();
+        assert_eq!(ids.len(), issuers.len());
+    }
+
+    #[test]
+    fn how_it_is_fetched_does_not_count() {
+        let mut source = jwks_url("https://a.test/keys");
+        let before = SourceId::of(&issuer(source.clone()), &source);
+        source.ca = Some("ca.pem".into());
+        source.proxy = Some("http://proxy:3128".parse().unwrap());
+        source.allow_http = true;
+        source.allow_link_local = true;
+        source.place.file = "elsewhere.toml".into();
+        let mut issuer = issuer(source.clone());
+        issuer.policy.audiences.push("more".into());
+        issuer.refresh.interval *= 2;
+        assert_eq!(SourceId::of(&issuer, &source), before);
+    }
+}
