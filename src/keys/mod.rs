@@ -7,9 +7,11 @@ mod generate;
 mod held_set;
 mod load;
 mod registry;
+mod requester;
 mod set;
 mod source;
 mod source_id;
+mod status;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -20,6 +22,8 @@ pub use generate::{GeneratedKey, generated_key};
 pub use held_set::{HeldSet, RefusedSet};
 pub use load::{KeysError, LoadedKeys, load};
 pub use registry::{RemoteKeySets, SetChange};
+pub use requester::{KeyRequest, KeyRequester, KeyRequests};
 pub use set::{SetError, usable_keys};
 pub use source::{RemoteSource, SourceError};
 pub use source_id::SourceId;
+pub use status::{KeySourceStatuses, SourceState, SourceStatus, SourceWarning};

@@ -12,6 +12,7 @@ use prometheus_client::registry::Registry;
 use super::families::{self, Family};
 use super::handles::{ConnectionError, UpstreamEvent};
 use super::histogram::HistogramSum;
+use super::keys::KeyFetch;
 use super::labels::{CODES, METHODS};
 use super::process::Process;
 use super::registry::{Metrics, lock};
@@ -146,6 +147,27 @@ impl Metrics {
         Ok(())
     }
 
+    fn encode_keys(&self, out: &mut DescriptorEncoder) -> fmt::Result {
+        let issuers = self.keys.all();
+        let mut family = start(out, &families::KEY_FETCHES)?;
+        for (issuer, handle) in &issuers {
+            for outcome in KeyFetch::ALL {
+                let labels = [("issuer", &**issuer), ("outcome", outcome.name())];
+                counter_if_any(&mut family, &labels, handle.fetches(outcome))?;
+            }
+        }
+        let mut family = start(out, &families::KEY_SET_AGE)?;
+        for (issuer, seconds) in self.key_set_ages.oldest() {
+            let labels = [("issuer", &*issuer)];
+            family.encode_family(&labels)?.encode_gauge(&seconds)?;
+        }
+        let mut family = start(out, &families::KEY_REQUESTS)?;
+        for (issuer, handle) in &issuers {
+            counter_if_any(&mut family, &[("issuer", &**issuer)], handle.requests())?;
+        }
+        Ok(())
+    }
+
     fn encode_config(&self, out: &mut DescriptorEncoder) -> fmt::Result {
         let mut family = start(out, &families::CONFIG_RELOADS)?;
         for (result, count) in [
@@ -164,6 +186,7 @@ impl Metrics {
             let labels = [("issuer", &*issuer.issuer)];
             family.encode_family(&labels)?.encode_gauge(&issuer.keys)?;
         }
+        self.encode_keys(out)?;
         let mut family = start(out, &families::CERTIFICATE_EXPIRY)?;
         for certificate in lock(&self.certificates).iter() {
             let labels = [("certificate", certificate.certificate.as_str())];

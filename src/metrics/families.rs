@@ -119,6 +119,12 @@ families! {
         "The generation of the configuration in force, from 1";
     ISSUER_KEYS: Gauge "portcullis_issuer_keys" ["issuer"]
         "Keys of an issuer that are in use";
+    KEY_FETCHES: Counter "portcullis_key_fetches_total" ["issuer", "outcome"]
+        "Fetches of remote key sets";
+    KEY_SET_AGE: Gauge "portcullis_key_set_age_seconds" ["issuer"]
+        "Since the provider last gave or confirmed the key set in force; of several sources the oldest";
+    KEY_REQUESTS: Counter "portcullis_key_requests_total" ["issuer"]
+        "Tokens with an unknown key, for which remote keys were asked for again";
     CERTIFICATE_EXPIRY: Gauge "portcullis_tls_certificate_expiry_timestamp_seconds" ["certificate"]
         "When a certificate expires, in seconds since 1970";
     BUILD: Info "portcullis_build_info" ["version"]

@@ -7,6 +7,7 @@ mod encode;
 mod families;
 mod handles;
 mod histogram;
+mod keys;
 mod labels;
 mod process;
 mod registry;
@@ -14,5 +15,6 @@ mod shard;
 
 pub use families::{FAMILIES, Family, Kind};
 pub use handles::{ConnectionError, IssuerMetrics, RouteMetrics, UpstreamMetrics, WorkerMetrics};
+pub use keys::{KeyFetch, KeyMetrics, KeySetAge};
 pub use registry::{CertificateExpiry, IssuerKeys, Metrics};
 pub use shard::WorkerId;

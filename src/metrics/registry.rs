@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::handles::{self, IssuerMetrics, RouteMetrics, UpstreamMetrics, WorkerMetrics};
+use super::keys::{KeyMetrics, KeySetAge, KeySetAges};
 use super::shard::WorkerId;
 
 /// What requests that reached no route are counted under.
@@ -21,6 +22,8 @@ pub struct Metrics {
     pub(super) routes: Handles<RouteMetrics>,
     pub(super) issuers: Handles<IssuerMetrics>,
     pub(super) upstreams: Handles<UpstreamMetrics>,
+    pub(super) keys: Handles<KeyMetrics>,
+    pub(super) key_set_ages: KeySetAges,
     pub(super) access_log_dropped: AtomicU64,
     pub(super) reloads_applied: AtomicU64,
     pub(super) reloads_failed: AtomicU64,
@@ -63,6 +66,8 @@ impl Metrics {
             routes: Handles::default(),
             issuers: Handles::default(),
             upstreams: Handles::default(),
+            keys: Handles::default(),
+            key_set_ages: KeySetAges::default(),
             access_log_dropped: AtomicU64::new(0),
             reloads_applied: AtomicU64::new(0),
             reloads_failed: AtomicU64::new(0),
@@ -94,6 +99,19 @@ impl Metrics {
     pub fn upstream(&self, name: &str) -> Arc<UpstreamMetrics> {
         let workers = self.workers.len();
         self.upstreams.take(name, || UpstreamMetrics::new(workers))
+    }
+
+    /// The handle of a configured issuer with remote keys.
+    #[must_use]
+    pub fn keys(&self, issuer: &str) -> Arc<KeyMetrics> {
+        self.keys.take(issuer, KeyMetrics::default)
+    }
+
+    /// The handle of one remote source of an issuer: `portcullis_key_set_age_seconds{issuer}` shows the oldest set of
+    /// all handles of the issuer that still exist.
+    #[must_use]
+    pub fn key_set_age(&self, issuer: &Arc<str>) -> Arc<KeySetAge> {
+        self.key_set_ages.add(issuer)
     }
 
     /// The counters of one worker.

@@ -1,0 +1,123 @@
+//! What an operator may know about remote sources: written by their refreshers, read by the admin listener.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::clock::UnixTime;
+
+/// What is known about one remote source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceStatus {
+    /// The issuer's name.
+    pub issuer: Arc<str>,
+    /// `discovery` or `jwks_url`.
+    pub kind: &'static str,
+    /// What is fetched, or the metadata document that says what: without query.
+    pub url: String,
+    /// What its keys are.
+    pub state: SourceState,
+    /// When the last fetch began.
+    pub last_attempt: Option<UnixTime>,
+    /// When the set in force was last fetched, or confirmed by the provider; before this start, if it came from disk.
+    pub last_success: Option<UnixTime>,
+    /// When the next fetch is due; `None` while one runs.
+    pub next_attempt: Option<UnixTime>,
+    /// When the set in force is dropped unless a fetch succeeds.
+    pub serves_until: Option<UnixTime>,
+    /// Why the last fetch failed; `None` after a success.
+    pub last_error: Option<String>,
+    /// Failed fetches since the last success.
+    pub failures: u32,
+    /// Fetches since the start, failed ones too.
+    pub fetches: u64,
+    /// Usable keys of the set in force.
+    pub keys: usize,
+    /// What is odd about the source or its set, and goes on.
+    pub warnings: Vec<SourceWarning>,
+    /// The last `kid`s that tokens named and the provider does not have: printable, shortened, newest last.
+    pub unknown_kids: Vec<String>,
+}
+
+/// What the keys of a source are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SourceState {
+    /// None were ever there.
+    Never,
+    /// Kept on disk by an earlier process, and not confirmed yet.
+    FromDisk,
+    /// The last fetch succeeded.
+    Fresh,
+    /// The last fetch failed: those fetched before it serve.
+    Stale,
+    /// Dropped, because they were older than `stale_for`.
+    Expired,
+}
+
+/// One thing that is odd.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceWarning {
+    /// What it is.
+    pub text: String,
+    /// Since when.
+    pub since: UnixTime,
+}
+
+impl SourceState {
+    /// Its name in `/status`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Never => "never fetched",
+            Self::FromDisk => "from disk",
+            Self::Fresh => "fresh",
+            Self::Stale => "stale",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+/// The remote sources of the configuration in force, in its order. Made once per process.
+#[derive(Debug, Default)]
+pub struct KeySourceStatuses(Mutex<Vec<Arc<StatusCell>>>);
+
+/// One source's status, which its refresher writes.
+#[derive(Debug)]
+pub(super) struct StatusCell(Mutex<SourceStatus>);
+
+impl KeySourceStatuses {
+    /// All sources, as they are now.
+    #[must_use]
+    pub fn all(&self) -> Vec<SourceStatus> {
+        lock(&self.0).iter().map(|cell| cell.read()).collect()
+    }
+
+    /// The sources of one issuer.
+    #[must_use]
+    pub fn of(&self, issuer: &str) -> Vec<SourceStatus> {
+        let mut all = self.all();
+        all.retain(|status| &*status.issuer == issuer);
+        all
+    }
+
+    pub(super) fn replace(&self, cells: Vec<Arc<StatusCell>>) {
+        *lock(&self.0) = cells;
+    }
+}
+
+impl StatusCell {
+    pub(super) fn new(status: SourceStatus) -> Self {
+        Self(Mutex::new(status))
+    }
+
+    pub(super) fn read(&self) -> SourceStatus {
+        lock(&self.0).clone()
+    }
+
+    pub(super) fn write(&self, change: impl FnOnce(&mut SourceStatus)) {
+        change(&mut lock(&self.0));
+    }
+}
+
+/// Locks, also after a panic of another holder: each field is right by itself.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
