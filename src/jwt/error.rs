@@ -95,6 +95,9 @@ pub enum KeyError {
     /// The key's kind, `alg`, `use` or `key_ops` is not for verifying signatures that the issuer lists.
     #[error("not usable here: {0}")]
     NotUsable(&'static str),
+    /// A private or a symmetric key in a set that anyone can read: whoever read it can sign.
+    #[error("{0}")]
+    Exposed(&'static str),
     /// The kid names different keys: neither is used.
     #[error("kid {0:?} names different keys")]
     DuplicateKid(Box<str>),

@@ -98,16 +98,10 @@ fn parse_element(element: &Value<'_>) -> Result<VerifyingKey, KeyError> {
         .ok_or(KeyError::Invalid("not an object"))?;
     let kid = text(members, "kid").map_err(|_| KeyError::Invalid("kid is not a string"))?;
     check_use(members)?;
+    // Before all else that may be wrong with it: this is what its owner must hear.
+    check_exposure(members)?;
+    check_operations(members)?;
     let key = parse_material(members)?;
-    // Looked at last, so that an `oct` key is called what it is, not a key with a private half.
-    if PRIVATE_MEMBERS
-        .iter()
-        .any(|name| members.get(name).is_some())
-    {
-        return Err(KeyError::NotUsable(
-            "published with its private half: whoever read it can sign",
-        ));
-    }
     let algorithms = algorithms(members, &key)?;
     VerifyingKey::from_public(key, algorithms, kid)
 }
@@ -115,13 +109,31 @@ fn parse_element(element: &Value<'_>) -> Result<VerifyingKey, KeyError> {
 /// What only the owner of a key may know (RFC 7518 §6.2.2, §6.3.2, RFC 8037 §2).
 const PRIVATE_MEMBERS: [&str; 7] = ["d", "p", "q", "dp", "dq", "qi", "oth"];
 
-/// `use` and `key_ops` (RFC 7517 §4.2, §4.3): where they stand they must allow verifying.
+/// `use` (RFC 7517 §4.2): where it stands it must allow verifying.
 fn check_use(members: Object<'_>) -> Result<(), KeyError> {
     match text(members, "use") {
-        Ok(None | Some("sig")) => {}
-        Ok(Some(_)) => return Err(KeyError::NotUsable("use is not sig")),
-        Err(NotText) => return Err(KeyError::Invalid("use is not a string")),
+        Ok(None | Some("sig")) => Ok(()),
+        Ok(Some(_)) => Err(KeyError::NotUsable("use is not sig")),
+        Err(NotText) => Err(KeyError::Invalid("use is not a string")),
     }
+}
+
+/// Whoever reads the set could sign with such a key.
+fn check_exposure(members: Object<'_>) -> Result<(), KeyError> {
+    if let Ok(Some("oct")) = text(members, "kty") {
+        return Err(KeyError::Exposed("a secret in a set of public keys"));
+    }
+    let private = |name: &&str| members.get(name).is_some();
+    if PRIVATE_MEMBERS.iter().any(private) {
+        return Err(KeyError::Exposed(
+            "published with its private half: whoever read it can sign",
+        ));
+    }
+    Ok(())
+}
+
+/// `key_ops` (RFC 7517 §4.3): where it stands it must allow verifying.
+fn check_operations(members: Object<'_>) -> Result<(), KeyError> {
     let Some(operations) = members.get("key_ops") else {
         return Ok(());
     };
@@ -164,7 +176,6 @@ fn parse_material(members: Object<'_>) -> Result<PublicKey, KeyError> {
             Ok(Some("Ed25519")) => PublicKey::ed25519(&bytes(members, "x")?),
             Ok(_) | Err(NotText) => Err(KeyError::NotUsable(UNSUPPORTED_CURVE)),
         },
-        Ok(Some("oct")) => Err(KeyError::NotUsable("a secret in a set of public keys")),
         Ok(Some(_)) => Err(KeyError::NotUsable("unknown kty")),
         Ok(None) | Err(NotText) => Err(KeyError::Invalid("no kty")),
     }

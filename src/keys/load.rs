@@ -5,10 +5,11 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::config::{Issuer, KeySource, Keys, PemFile};
-use crate::jwt::{Algorithm, JWK_SET_MAX_BYTES, KeySet, SkippedKey, VerifyingKey, parse_jwk_set};
+use crate::jwt::{Algorithm, JWK_SET_MAX_BYTES, KeySet, SkippedKey, VerifyingKey};
 use crate::secret::Secret;
 
-use super::generated_key;
+use super::set::no_usable_key;
+use super::{generated_key, usable_keys};
 
 /// Most bytes that are read of a key file: one more than a JWK Set may have, so that the parser sees that it is too large.
 const MAX_FILE: u64 = JWK_SET_MAX_BYTES as u64 + 1;
@@ -68,13 +69,8 @@ fn jwks_file(issuer: &Issuer, file: &Path) -> Result<LoadedKeys, KeysError> {
         problem,
     };
     let document = read(file)?;
-    let parsed = parse_jwk_set(&document).map_err(|error| fault(error.to_string()))?;
-    let (keys, unusable) = KeySet::new(parsed.keys, issuer.policy.algorithms);
-    let mut skipped = parsed.skipped;
-    skipped.extend(unusable);
-    if keys.is_empty() {
-        return Err(fault(no_usable_key(&skipped)));
-    }
+    let (keys, skipped) = usable_keys(&document, issuer.policy.algorithms)
+        .map_err(|error| fault(error.to_string()))?;
     for key in &skipped {
         tracing::warn!(
             issuer = &*issuer.name,
@@ -154,26 +150,6 @@ fn named_one_by_one(
         });
     }
     Ok(LoadedKeys { keys, skipped })
-}
-
-/// What is wrong with a set that has no usable key: the first few keys say why.
-fn no_usable_key(skipped: &[SkippedKey]) -> String {
-    const SHOWN: usize = 5;
-    if skipped.is_empty() {
-        return "no key at all".to_owned();
-    }
-    let mut texts: Vec<String> = skipped
-        .iter()
-        .take(SHOWN)
-        .map(|key| match &key.kid {
-            Some(kid) => format!("key {} (kid {kid:?}): {}", key.index, key.error),
-            None => format!("key {}: {}", key.index, key.error),
-        })
-        .collect();
-    if skipped.len() > SHOWN {
-        texts.push(format!("and {} more", skipped.len() - SHOWN));
-    }
-    format!("no usable key: {}", texts.join("; "))
 }
 
 /// A key of gateway.toml, where an error has no file of its own.

@@ -10,6 +10,7 @@ mod refresher;
 mod registry;
 mod requester;
 mod set;
+mod shown;
 mod source;
 mod source_id;
 mod status;

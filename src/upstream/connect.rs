@@ -5,11 +5,10 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+
+use crate::net::{SYSTEM_ROOTS, trusted_roots};
 
 use super::connection::Stream;
 use super::{Address, Upstream, UpstreamError};
@@ -30,11 +29,11 @@ pub(super) fn read_ca(file: &Path) -> Result<Vec<u8>, UpstreamError> {
 /// # Errors
 /// A file that holds no certificate; a system without roots.
 pub(super) fn client_tls(ca: Option<(&Path, &[u8])>) -> Result<ClientTls, UpstreamError> {
-    let roots = match ca {
-        Some((file, content)) => roots_of(file, content)?,
-        None => system_roots()?,
-    };
-    let place = ca.map_or(Path::new(SYSTEM), |(file, _)| file);
+    let roots = trusted_roots(ca).map_err(|error| UpstreamError {
+        file: error.file,
+        problem: error.problem,
+    })?;
+    let place = ca.map_or(Path::new(SYSTEM_ROOTS), |(file, _)| file);
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -45,40 +44,12 @@ pub(super) fn client_tls(ca: Option<(&Path, &[u8])>) -> Result<ClientTls, Upstre
     Ok(TlsConnector::from(Arc::new(config)))
 }
 
-fn roots_of(file: &Path, content: &[u8]) -> Result<RootCertStore, UpstreamError> {
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(content) {
-        let certificate = certificate.map_err(|error| problem(file, &error))?;
-        roots
-            .add(certificate)
-            .map_err(|error| problem(file, &error))?;
-    }
-    if roots.is_empty() {
-        return Err(problem(file, &"no certificate in it"));
-    }
-    Ok(roots)
-}
-
-fn system_roots() -> Result<RootCertStore, UpstreamError> {
-    let found = rustls_native_certs::load_native_certs();
-    let mut roots = RootCertStore::empty();
-    // Some systems ship roots that do not parse: the others serve.
-    let (added, _) = roots.add_parsable_certificates(found.certs);
-    if added == 0 {
-        return Err(problem(Path::new(SYSTEM), &"none found: set `ca`"));
-    }
-    Ok(roots)
-}
-
 fn problem(file: &Path, problem: &dyn std::fmt::Display) -> UpstreamError {
     UpstreamError {
         file: file.to_owned(),
         problem: problem.to_string(),
     }
 }
-
-/// What stands for the file in errors about the system's roots.
-const SYSTEM: &str = "system root certificates";
 
 /// A new connection to `address`.
 ///

@@ -132,13 +132,11 @@ fn keys_for_something_else_are_not_usable() {
         json!({"key_ops": ["sign", "encrypt"]}),
         json!({"alg": "RSA-OAEP"}),
         json!({"alg": "none"}),
-        json!({"kty": "oct", "k": "AAAA"}),
+        json!({"use": "enc", "d": "AQAB"}),
         json!({"kty": "AKP"}),
         json!({"kty": "EC", "crv": "secp256k1"}),
         json!({"kty": "OKP", "crv": "X25519"}),
         json!({"kty": "OKP"}),
-        json!({"d": "AQAB"}),
-        json!({"p": null, "q": "AQAB"}),
     ] {
         let error = skipped(with(rsa.clone(), &changes));
         assert!(
@@ -152,6 +150,26 @@ fn keys_for_something_else_are_not_usable() {
         json!({"x5c": ["AAAA"], "x5u": 1, "unknown": {}}),
     ] {
         assert_eq!(skipped(with(rsa.clone(), &changes)), None, "{changes}");
+    }
+}
+
+#[test]
+fn keys_that_everyone_can_sign_with_are_called_that_whatever_else_is_wrong() {
+    let rsa = jwk(Algorithm::Rs256);
+    for changes in [
+        json!({"kty": "oct", "k": "AAAA"}),
+        json!({"kty": "oct", "k": "AAAA", "alg": "HS256", "key_ops": ["sign"]}),
+        json!({"d": "AQAB"}),
+        json!({"d": 1}),
+        json!({"p": null, "q": "AQAB"}),
+        json!({"d": "AQAB", "key_ops": ["sign"]}),
+        json!({"d": "AQAB", "alg": "none", "n": null}),
+    ] {
+        let error = skipped(with(rsa.clone(), &changes));
+        assert!(
+            matches!(error, Some(KeyError::Exposed(_))),
+            "{changes}: {error:?}"
+        );
     }
 }
 
