@@ -1,54 +1,288 @@
-//! Connections to a provider: which addresses they may go to, and how long they may take.
+//! Connections to a provider: which addresses they may go to, how long they may take, and by which way.
 
-use std::error::Error;
-use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-/// Why there is no connection.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    /// The name has no address, or nobody could be asked.
-    #[error("cannot resolve {host:?}: {source}")]
-    Resolve {
-        /// The name.
-        host: Box<str>,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// An address that is link-local, of a metadata service, or of nobody.
-    #[error("{0} is a link-local or metadata address: `allow_link_local` would admit it")]
-    Forbidden(IpAddr),
-    /// Refused, unreachable.
-    #[error("cannot connect: {}", root(&**.0))]
-    Tcp(#[source] Box<dyn Error + Send + Sync>),
-    /// The TLS handshake failed, or the certificate is not right.
-    #[error("{}", tls_problem(.0))]
-    Tls(#[source] rustls::Error),
-    /// The connection ended in the TLS handshake, or the host is no name for a certificate.
-    #[error("TLS handshake: {}", root(&**.0))]
-    Handshake(#[source] Box<dyn Error + Send + Sync>),
-    /// There is no connection to the proxy.
-    #[error("proxy: {0}")]
-    Proxy(#[source] Box<Self>),
-    /// The proxy makes no tunnel.
-    #[error("proxy: {}", root(&**.0))]
-    Tunnel(#[source] Box<dyn Error + Send + Sync>),
-    /// The time for a connection is over.
-    #[error("timed out after {} s while {step}", limit.as_secs_f32())]
-    Timeout {
-        /// The time that there was.
-        limit: Duration,
-        /// What took so long.
+use futures_util::future::BoxFuture;
+use http::Uri;
+use http::header::HeaderValue;
+use http::uri::Scheme;
+use hyper_rustls::{DefaultServerNameResolver, HttpsConnector};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
+use hyper_util::client::legacy::connect::proxy::Tunnel;
+use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+use tower_service::Service;
+
+use crate::net::is_link_local_or_metadata;
+
+mod error;
+mod stream;
+
+pub use error::ConnectError;
+use stream::Established;
+pub(super) use stream::ProviderStream;
+
+/// Connects to where a URL says, or to the proxy.
+#[derive(Clone)]
+pub(super) struct Connector {
+    /// For https.
+    pub(super) tls: Arc<ClientConfig>,
+    /// Whether addresses that are link-local or of a metadata service are allowed.
+    pub(super) allow_link_local: bool,
+    /// The way out, if it is not direct.
+    pub(super) proxy: Option<Proxy>,
+    /// For all of it: name, TCP, proxy, TLS.
+    pub(super) limit: Duration,
+}
+
+/// A proxy for connections to a provider.
+#[derive(Clone)]
+pub(super) struct Proxy {
+    /// `http://host:port`, without userinfo.
+    pub(super) url: Uri,
+    /// `Proxy-Authorization`, marked as sensitive.
+    pub(super) authorization: Option<HeaderValue>,
+}
+
+impl Service<Uri> for Connector {
+    type Response = ProviderStream;
+    // Shared, because the client that gets it gives a look at it only.
+    type Error = Arc<ConnectError>;
+    type Future = BoxFuture<'static, Result<ProviderStream, Arc<ConnectError>>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, target: Uri) -> Self::Future {
+        let connector = self.clone();
+        Box::pin(async move { connector.connect(target).await.map_err(Arc::new) })
+    }
+}
+
+impl Connector {
+    async fn connect(&self, target: Uri) -> Result<ProviderStream, ConnectError> {
+        let time = Time {
+            limit: self.limit,
+            end: Instant::now() + self.limit,
+        };
+        let https = target.scheme() == Some(&Scheme::HTTPS);
+        let tcp = match &self.proxy {
+            None => self.direct(&target, time).await?,
+            Some(proxy) => {
+                if !self.allow_link_local {
+                    literal(&target).map_or(Ok(()), permitted)?;
+                }
+                let by_proxy = |error| ConnectError::Proxy(Box::new(error));
+                let addresses = time.resolve(&proxy.url).await.map_err(by_proxy)?;
+                let tcp = time.tcp(&proxy.url, addresses).await.map_err(by_proxy)?;
+                if !https {
+                    return Ok(ProviderStream::to_proxy(tcp));
+                }
+                time.tunnel(tcp, proxy, &target).await?
+            }
+        };
+        time.tls(tcp, Arc::clone(&self.tls), target, https).await
+    }
+
+    /// A connection to one of the addresses of a name that are permitted.
+    async fn direct(&self, target: &Uri, time: Time) -> Result<Tcp, ConnectError> {
+        let mut addresses = time.resolve(target).await?;
+        if !self.allow_link_local {
+            addresses = only_permitted(addresses)?;
+        }
+        let tcp = time.tcp(target, addresses).await?;
+        if !self.allow_link_local {
+            // What counts is who is there in the end.
+            let peer = tcp.inner().peer_addr();
+            let peer = peer.map_err(|error| ConnectError::Tcp(error.into()))?;
+            permitted(peer.ip())?;
+        }
+        Ok(tcp)
+    }
+}
+
+type Tcp = TokioIo<TcpStream>;
+
+/// Those that are permitted. A name may have others beside them: a machine's own name often has a link-local one.
+fn only_permitted(addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, ConnectError> {
+    let is_permitted = |address: &SocketAddr| permitted(address.ip()).is_ok();
+    let (good, bad): (Vec<_>, Vec<_>) = addresses.into_iter().partition(is_permitted);
+    match bad.first() {
+        Some(bad) if good.is_empty() => Err(ConnectError::Forbidden(bad.ip())),
+        Some(_) | None => Ok(good),
+    }
+}
+
+fn permitted(address: IpAddr) -> Result<(), ConnectError> {
+    if is_link_local_or_metadata(address) {
+        return Err(ConnectError::Forbidden(address));
+    }
+    Ok(())
+}
+
+/// The host of a URL, without the brackets of an IPv6 address.
+fn host(url: &Uri) -> &str {
+    let host = url.host().unwrap_or_default();
+    let inside = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'));
+    inside.unwrap_or(host)
+}
+
+/// The address that a URL has instead of a name, in any spelling that a proxy might understand.
+fn literal(url: &Uri) -> Option<IpAddr> {
+    let host = host(url);
+    let host = host.strip_suffix('.').unwrap_or(host);
+    let without_zone = host.split('%').next().unwrap_or_default();
+    let address = without_zone.parse().ok();
+    address.or_else(|| old_ipv4(host).map(|bits| IpAddr::from(bits.to_be_bytes())))
+}
+
+/// The spellings of `inet_aton`: one to four numbers, decimal, octal or hexadecimal, the last of which fills what is left.
+fn old_ipv4(host: &str) -> Option<u32> {
+    let mut parts = host.split('.').map(|part| {
+        let (digits, radix) = match part.strip_prefix("0x").or(part.strip_prefix("0X")) {
+            Some("") => return Some(0),
+            Some(hexadecimal) => (hexadecimal, 16),
+            None if part.len() > 1 && part.starts_with('0') => (part, 8),
+            None => (part, 10),
+        };
+        // `from_str_radix` would take a sign.
+        let plain = digits.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        u32::from_str_radix(digits, radix).ok().filter(|_| plain)
+    });
+    let last = parts.next_back()??;
+    let mut bits: u32 = 0;
+    let mut room: u32 = 32;
+    for part in parts {
+        room = room.checked_sub(8).filter(|room| *room > 0)?;
+        let part = part.filter(|part| *part <= 255)?;
+        bits |= part << room;
+    }
+    let fits = room == 32 || last >> room == 0;
+    fits.then_some(bits | last)
+}
+
+/// The time for a connection; each step gets what is left of it.
+#[derive(Clone, Copy)]
+struct Time {
+    limit: Duration,
+    end: Instant,
+}
+
+impl Time {
+    async fn step<T>(
+        self,
         step: &'static str,
-    },
+        work: impl Future<Output = Result<T, ConnectError>>,
+    ) -> Result<T, ConnectError> {
+        let late = ConnectError::Timeout {
+            limit: self.limit,
+            step,
+        };
+        let outcome = tokio::time::timeout_at(self.end, work).await;
+        outcome.unwrap_or(Err(late))
+    }
+
+    async fn resolve(self, url: &Uri) -> Result<Vec<SocketAddr>, ConnectError> {
+        let host = host(url);
+        // The port is set where it is connected to.
+        if let Ok(address) = host.parse::<IpAddr>() {
+            return Ok(vec![SocketAddr::new(address, 0)]);
+        }
+        let failed = |source| ConnectError::Resolve {
+            host: host.into(),
+            source,
+        };
+        let name: Name = host
+            .parse()
+            .map_err(|error| failed(std::io::Error::other(error)))?;
+        let found = self.step("resolving the name", async {
+            GaiResolver::new().call(name).await.map_err(failed)
+        });
+        Ok(found.await?.collect())
+    }
+
+    /// The first of the addresses that answers, both families tried (RFC 8305).
+    async fn tcp(self, url: &Uri, addresses: Vec<SocketAddr>) -> Result<Tcp, ConnectError> {
+        let mut connector = HttpConnector::new_with_resolver(Known(addresses));
+        connector.enforce_http(false);
+        connector.set_nodelay(true);
+        // Divided among the addresses of a family: one that drops packets must not take all the time.
+        connector.set_connect_timeout(Some(self.limit * 3 / 4));
+        self.step("connecting", async {
+            let tcp = connector.call(url.clone()).await;
+            tcp.map_err(|error| self.tcp_error(error.into()))
+        })
+        .await
+    }
+
+    fn tcp_error(self, error: error::Cause) -> ConnectError {
+        if error::is_timeout(&*error) {
+            return ConnectError::Timeout {
+                limit: self.limit,
+                step: "connecting",
+            };
+        }
+        ConnectError::Tcp(error)
+    }
+
+    async fn tunnel(self, tcp: Tcp, proxy: &Proxy, target: &Uri) -> Result<Tcp, ConnectError> {
+        let mut tunnel = Tunnel::new(proxy.url.clone(), Established::new(tcp));
+        if let Some(authorization) = &proxy.authorization {
+            tunnel = tunnel.with_auth(authorization.clone());
+        }
+        self.step("the proxy made a tunnel", async {
+            let tcp = tunnel.call(target.clone()).await;
+            tcp.map_err(|error| ConnectError::Tunnel(error.into()))
+        })
+        .await
+    }
+
+    async fn tls(
+        self,
+        tcp: Tcp,
+        tls: Arc<ClientConfig>,
+        target: Uri,
+        https: bool,
+    ) -> Result<ProviderStream, ConnectError> {
+        let names = Arc::new(DefaultServerNameResolver::default());
+        // https is said twice, so that such a URL can never go out in the clear.
+        let mut connector = HttpsConnector::new(Established::new(tcp), tls, https, names);
+        self.step("in the TLS handshake", async {
+            let stream = connector.call(target).await;
+            stream
+                .map(ProviderStream::to_provider)
+                .map_err(error::of_tls)
+        })
+        .await
+    }
 }
 
-/// The last cause of an error: what the system says.
-fn root(error: &(dyn Error + 'static)) -> String {
-    error.to_string()
+/// Addresses that were resolved before.
+#[derive(Clone)]
+struct Known(Vec<SocketAddr>);
+
+impl Service<Name> for Known {
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = std::convert::Infallible;
+    type Future = std::future::Ready<Result<Self::Response, Self::Error>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Name) -> Self::Future {
+        std::future::ready(Ok(std::mem::take(&mut self.0).into_iter()))
+    }
 }
 
-fn tls_problem(error: &rustls::Error) -> String {
-    error.to_string()
-}
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 mod connect;
 mod discovery;
 mod fetch;
+mod freshness;
 mod generate;
 mod held_set;
 mod load;

@@ -1,5 +1,7 @@
 //! What others sent, as an error may show it: short, on one line, and nothing of it that could be a secret.
 
+use std::error::Error;
+
 use http::Uri;
 
 /// Characters of someone else's text that an error shows.
@@ -40,6 +42,13 @@ pub(super) fn url(url: &Uri) -> String {
         format!("{scheme}://{authority}{}", url.path()).chars(),
         2 * SHOWN,
     )
+}
+
+/// An error and its causes.
+pub(super) fn causes<'e>(
+    error: &'e (dyn Error + 'static),
+) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| <dyn Error>::source(*error))
 }
 
 /// What a document looks like that is not what it should be: nothing, or text to put behind an error.
