@@ -17,6 +17,7 @@ const HEADINGS: &[(&str, &str)] = &[
     ("issuers", "## [[issuers]]"),
     ("issuers.keys", "### keys"),
     ("issuers.keys.pem_files", "### pem_files"),
+    ("issuers.refresh", "### refresh"),
     ("upstreams", "## [[upstreams]]"),
     ("routes", "## [[routes]]"),
     ("routes.claims", "### claims"),
@@ -95,6 +96,7 @@ fn gateway_toml_names_every_key_with_its_default() {
             "server.tls"
                 | "issuers.keys"
                 | "issuers.keys.pem_files"
+                | "issuers.refresh"
                 | "routes.claims"
                 | "claim_headers"
         );
@@ -107,9 +109,18 @@ fn gateway_toml_names_every_key_with_its_default() {
             assert!(text.contains("\n[server.limits]\n"));
             continue;
         }
+        if *table == "issuers" && *name == "refresh" {
+            // The shipped issuer has nothing to refresh, and it would be an error.
+            assert!(text.contains("\n#   refresh = { interval = "));
+            continue;
+        }
         if is_inline {
-            // They stand inside a value, or in the example beside it.
-            let written = [format!("{name} = "), format!("\"{name}\"")];
+            // They stand inside a value, or in the example beside it; defaults stand there as they are.
+            let value = match default {
+                Some(default) if top == "issuers" => default,
+                Some(_) | None => "",
+            };
+            let written = [format!("{name} = {value}"), format!("\"{name}\"")];
             let part = section(&text, top);
             assert!(
                 written.iter().any(|key| part.contains(key)),
@@ -131,6 +142,37 @@ fn gateway_toml_names_every_key_with_its_default() {
             Some(default) => assert_ne!(value, default, "{table}.{name}"),
             None => {}
         }
+    }
+}
+
+#[test]
+fn the_issuer_that_gateway_toml_tells_of_can_be_set() {
+    let text = read("gateway.toml");
+    let (_, rest) = text
+        .split_once("\n#   [[issuers]]\n")
+        .expect("an issuer whose keys are fetched");
+    let example: Vec<&str> = rest
+        .lines()
+        .map_while(|line| line.strip_prefix("#   "))
+        .collect();
+    let config = parse(&format!("[[issuers]]\n{}", example.join("\n")));
+    assert_eq!(config.issuers[0].keys.remote().count(), 1);
+    assert_ne!(config.issuers[0].refresh, config::KeyRefresh::default());
+    // The tables of keys, each in place of the shipped one.
+    let (_, sources) = text
+        .split_once("# Where its keys come from, one of:\n")
+        .expect("the sources");
+    let tables: Vec<&str> = sources
+        .lines()
+        .map_while(|line| line.strip_prefix("#   "))
+        .filter_map(|line| Some(line.split_once("   ")?.0))
+        .collect();
+    assert_eq!(tables.len(), 7, "{tables:#?}");
+    for table in tables.iter().filter(|table| !table.contains("secret")) {
+        parse(&text.replace(
+            "keys = { generate = \"EdDSA\" }",
+            &format!("keys = {table}"),
+        ));
     }
 }
 

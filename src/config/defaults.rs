@@ -130,11 +130,25 @@ pub(super) const LEAST_ADMIN_TOKEN_BYTES: usize = 16;
 /// Longest `max_lifetime`: 366 days. What lives longer is not a token but a password.
 pub(super) const MOST_LIFETIME: Duration = Duration::from_hours(366 * 24);
 
-/// `[issuers.refresh] interval`
+/// `[issuers.refresh] interval`: 5 min, within which a key that the provider has withdrawn stops working. Providers publish
+/// a new key hours before its use; what they do not, `unknown_kid_gap` catches.
 pub(super) const KEY_INTERVAL: Duration = Duration::from_mins(5);
 
-/// `[issuers.refresh] unknown_kid_gap`
+/// Longest `interval`: a day. For longer a withdrawn key would be believed.
+pub(super) const MOST_KEY_INTERVAL: Duration = Duration::from_hours(24);
+
+/// `[issuers.refresh] unknown_kid_gap`: 15 s. So long a token under a new key may be refused, and so often at most whoever
+/// makes up `kid`s can make the gateway ask.
 pub(super) const UNKNOWN_KID_GAP: Duration = Duration::from_secs(15);
 
-/// `[issuers.refresh] stale_for`
+/// Longest `unknown_kid_gap`: 1 h.
+pub(super) const MOST_UNKNOWN_KID_GAP: Duration = Duration::from_hours(1);
+
+/// `[issuers.refresh] stale_for`: 24 h, so that an outage over night is seen by people before it is seen by clients.
 pub(super) const KEYS_STALE_FOR: Duration = Duration::from_hours(24);
+
+/// Longest `stale_for`: 30 days.
+pub(super) const MOST_KEYS_STALE_FOR: Duration = Duration::from_hours(30 * 24);
+
+/// Shortest of these times: 1 s, as often as the refresher looks at the clock.
+pub(super) const LEAST_KEY_TIME: Duration = Duration::from_secs(1);

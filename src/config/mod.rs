@@ -3,8 +3,8 @@
 //!
 //! One file for each idea: `raw` and `source` hold the text as a tree with places, `interpolate` and `overrides` fill
 //! it in from files and the environment, `reader` takes keys out of tables (and so knows which keys there are), `expect`
-//! takes values out of keys, and `server`, `issuers`, `upstreams`, `routes`, `claims` build the model. Nothing here opens
-//! a key or a certificate.
+//! takes values out of keys, and `server`, `issuers` (with `keys`, `remote_keys` and `key_url`), `upstreams`, `routes`,
+//! `claims` build the model. Nothing here opens a key or a certificate, or connects to anything.
 
 mod check;
 mod claims;
@@ -14,6 +14,8 @@ mod error;
 mod expect;
 mod interpolate;
 mod issuers;
+mod key_url;
+mod keys;
 mod model;
 mod names;
 mod overrides;
@@ -21,6 +23,7 @@ mod paths;
 mod raw;
 mod reader;
 mod reference;
+mod remote_keys;
 mod resolve;
 mod routes;
 mod server;
@@ -35,6 +38,7 @@ mod upstreams;
 
 pub use check::{WARNING_CODES, Warning, warnings};
 pub use error::{ConfigError, ConfigErrors, Place};
+pub use key_url::{KeyUrlError, KeyUrlRules, parse_key_url};
 pub use model::{
     Admin, AdminAccess, Authentication, BadSignatureLimits, Certificates, Config, Host,
     HostPattern, Issuer, KeyLocation, KeyRefresh, KeySource, Keys, Limits, Log, LogFormat, PemFile,

@@ -24,10 +24,8 @@ pub(super) fn apply(root: &mut Table, context: &Context<'_>) {
         .collect();
     for (name, value) in &variables {
         let origin = Origin::Variable(Arc::from(*name));
-        let (path, from_file) = match name.strip_suffix(FILE_SUFFIX) {
-            Some(path) => (path, true),
-            None => (*name, false),
-        };
+        let path = without_file(name);
+        let from_file = path != *name;
         if from_file && variables.contains_key(path) {
             context.error_hint(
                 &origin,
@@ -128,6 +126,9 @@ fn set(
     } else {
         table.get_or_insert_table(known.name, origin)
     };
+    if let Value::Array(_) = node.value {
+        return Err(in_a_list(known.name, rest, origin));
+    }
     let Value::Table(inner) = &mut node.value else {
         return Err(Problem {
             message: format!("`{}` of the file is not a table", known.name),
@@ -135,6 +136,25 @@ fn set(
         });
     };
     set(inner, &inner_name, rest, text, origin)
+}
+
+/// Tables without names cannot be told apart in a variable; the whole list can be set.
+fn in_a_list(key: &str, rest: &[String], origin: &Origin) -> Problem {
+    let whole = match origin {
+        Origin::Variable(name) => rest.iter().rev().fold(without_file(name), |name, segment| {
+            let end = name.len().saturating_sub("__".len() + segment.len());
+            name.get(..end).unwrap_or_default()
+        }),
+        Origin::File(..) => "",
+    };
+    Problem {
+        message: format!("`{key}` of the file is a list, whose tables have no names"),
+        hint: Some(format!("set `{whole}` as a whole")),
+    }
+}
+
+fn without_file(name: &str) -> &str {
+    name.strip_suffix(FILE_SUFFIX).unwrap_or(name)
 }
 
 /// Sets a key of the table in a list that has the name `segments[0]`.

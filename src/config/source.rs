@@ -200,7 +200,11 @@ fn literal_secrets(table: &Table, text: &str, found: &mut Vec<Range<usize>>) {
             Value::Array(nodes) => {
                 for node in nodes {
                     if let Value::Table(inner) = &node.value {
-                        literal_secrets(inner, text, found);
+                        if entry.name == KEYS {
+                            key_secrets(inner, text, found);
+                        } else {
+                            literal_secrets(inner, text, found);
+                        }
                     } else if entry.name == KEYS {
                         found.push(start..end);
                     }
@@ -225,6 +229,7 @@ fn key_secrets(keys: &Table, text: &str, found: &mut Vec<Range<usize>>) {
     for entry in &keys.entries {
         if let (Value::Text(_), Origin::File(start, end)) = (&entry.node.value, &entry.node.origin)
             && !KEY_SOURCES.contains(&&*entry.name)
+            && !KEY_OPTIONS.contains(&&*entry.name)
         {
             found.extend(literal(*start..*end, text));
         }
@@ -274,7 +279,14 @@ pub(super) fn without_credentials(url: &str) -> String {
 
 /// The table of an issuer's keys, and what it may hold besides a secret.
 const KEYS: &str = "keys";
-const KEY_SOURCES: [&str; 3] = ["jwks_file", "pem_files", "generate"];
+const KEY_SOURCES: [&str; 5] = [
+    "discovery",
+    "jwks_url",
+    "jwks_file",
+    "pem_files",
+    "generate",
+];
+const KEY_OPTIONS: [&str; 2] = ["ca", "proxy"];
 
 /// Whether a key of that name holds a secret, or was meant to: a slip of the pen must not show it either.
 fn is_secret_name(name: &str) -> bool {
@@ -327,6 +339,14 @@ mod tests {
             ("keys = \"h\"", "keys = ***"),
             ("keys = [\"h\", 1]", "keys = ********"),
             ("keys = { hmac = \"h\" }", "keys = { hmac = *** }"),
+            (
+                "keys = [{ jwks_url = \"h\", ca = \"c\" }, { hmac = \"h\" }]",
+                "keys = [{ jwks_url = \"h\", ca = \"c\" }, { hmac = *** }]",
+            ),
+            (
+                "keys = { discovery = \"https://u:p@h/\", proxy = \"http://u:p@h\" }",
+                "keys = { discovery = \"https://***@h/\", proxy = \"http://***@h\" }",
+            ),
             (
                 "keys = { jwks_file = \"h\" }",
                 "keys = { jwks_file = \"h\" }",

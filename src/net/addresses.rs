@@ -50,8 +50,9 @@ fn embeds_forbidden(address: Ipv6Addr) -> bool {
         | [0x2002, a, b, ..] => forbidden_v4(v4(a, b)),
         // NAT64 with a prefix of one's own (RFC 8215), whose length nobody tells: the address stands at the end after a
         // /96, around the ninth octet after a /48 (RFC 6052 §2.2). What is not there is zeros, so those do not count.
-        [0x64, 0xff9b, 1, a, b, c, d, e] => {
-            hands_out_credentials(v4(d, e)) || hands_out_credentials(v4(a, (b << 8) | (c >> 8)))
+        [0x64, 0xff9b, 1, before, ninth, after, a, b] => {
+            let around = v4(before, (ninth << 8) | (after >> 8));
+            hands_out_credentials(around) || hands_out_credentials(v4(a, b))
         }
         _ => false,
     }

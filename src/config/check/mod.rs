@@ -1,6 +1,7 @@
 //! Warnings about settings that are valid and dangerous, each with a stable code.
 
 mod access;
+mod keys;
 mod network;
 mod secrets;
 mod warning;

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::config::error::report;
 use crate::config::{Config, Place};
 
-use super::{access, network, secrets};
+use super::{access, keys, network, secrets};
 
 /// One dangerous setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +40,8 @@ pub const WARNING_CODES: &[&str] = &[
     "file-limit-too-low",
     "gateway-is-upstream",
     "generated-key",
+    "keys-from-link-local",
+    "keys-over-http",
     "lax-paths-without-token",
     "leeway-over-2m",
     "literal-secret",
@@ -72,6 +74,7 @@ pub fn warnings(config: &Config) -> Vec<Warning> {
     };
     network::check(&mut found);
     access::check(&mut found);
+    keys::check(&mut found);
     secrets::check(&mut found);
     // Elsewhere than on Linux there is no such file, and nothing to say.
     if let Ok(limits) = std::fs::read_to_string(Path::new("/proc/self/limits")) {

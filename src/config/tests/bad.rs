@@ -107,10 +107,6 @@ fn unknown_keys() {
         let shown = bad(&format!("{SMALL}{key}\n"));
         assert!(shown.contains("unknown key"), "{shown}");
     }
-    for keys in ["{ discovery = true }", "{ jwks_url = \"https://a\" }"] {
-        let shown = bad(&small_with("{ jwks_file = \"keys.json\" }", keys));
-        assert!(shown.contains("unknown key"), "{shown}");
-    }
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 mod bad;
 mod bad_issuers;
+mod bad_keys;
 mod bad_routes;
 mod bad_server;
 mod environment;
 mod good;
+mod remote_keys;

@@ -172,6 +172,51 @@ fn dangerous_settings_of_access_have_codes() {
 }
 
 #[test]
+fn keys_that_others_could_replace_have_codes() {
+    let keys = |keys: &str| quiet_with("{ jwks_file = \"keys.json\" }", keys);
+    for (code, text) in [
+        (
+            "keys-over-http",
+            keys("{ jwks_url = \"http://login/keys\", allow_http = true }"),
+        ),
+        (
+            "keys-over-http",
+            keys("{ discovery = true, allow_http = true }").replace("https:", "http:"),
+        ),
+        (
+            "keys-over-http",
+            keys("[{ jwks_file = \"a\" }, { discovery = true, allow_http = true }]"),
+        ),
+        (
+            "keys-from-link-local",
+            keys("{ discovery = true, allow_link_local = true }"),
+        ),
+        (
+            "unused-ca",
+            keys("{ jwks_url = \"http://localhost/keys\", ca = \"ca.pem\" }"),
+        ),
+    ] {
+        assert_eq!(codes(&text), [code], "{text}");
+    }
+    for text in [
+        keys("{ discovery = true, ca = \"ca.pem\", proxy = \"http://proxy:3128\" }"),
+        keys("{ jwks_url = \"http://localhost:8080/keys\" }"),
+        keys("{ discovery = \"http://127.0.0.1:8080/\", ca = \"ca.pem\" }"),
+        // Nothing else is fetched for it.
+        keys("{ jwks_url = \"https://login/keys\", allow_http = true }"),
+    ] {
+        assert_eq!(codes(&text), [""; 0], "{text}");
+    }
+    let listed = keys("[{ jwks_file = \"a\" }, { discovery = true, allow_link_local = true }]");
+    let column = |text: &str| warnings(&good(text))[0].place.column;
+    let marked = listed
+        .lines()
+        .find(|line| line.contains("allow_link_local"))
+        .unwrap();
+    assert_eq!(column(&listed), marked.find("true }").unwrap() + 1);
+}
+
+#[test]
 fn routes_that_read_alike_are_never_reached_but_for_the_lower_case_one() {
     let unreachable = |paths: [&str; 2]| {
         let text = paths.map(|path| {
