@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use http::Uri;
-use http::header::HeaderValue;
 use http::uri::Scheme;
 use hyper_rustls::{DefaultServerNameResolver, HttpsConnector};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -35,19 +34,10 @@ pub(super) struct Connector {
     pub(super) tls: Arc<ClientConfig>,
     /// Whether addresses that are link-local or of a metadata service are allowed.
     pub(super) allow_link_local: bool,
-    /// The way out, if it is not direct.
-    pub(super) proxy: Option<Proxy>,
+    /// The proxy on the way out, `http://host:port`. The operator chose it: its addresses are not looked at.
+    pub(super) proxy: Option<Uri>,
     /// For all of it: name, TCP, proxy, TLS.
     pub(super) limit: Duration,
-}
-
-/// A proxy for connections to a provider.
-#[derive(Clone)]
-pub(super) struct Proxy {
-    /// `http://host:port`, without userinfo.
-    pub(super) url: Uri,
-    /// `Proxy-Authorization`, marked as sensitive.
-    pub(super) authorization: Option<HeaderValue>,
 }
 
 impl Service<Uri> for Connector {
@@ -76,12 +66,15 @@ impl Connector {
         let tcp = match &self.proxy {
             None => self.direct(&target, time).await?,
             Some(proxy) => {
-                if !self.allow_link_local {
-                    literal(&target).map_or(Ok(()), permitted)?;
+                // What a name stands for the proxy alone sees.
+                if let Ok(address) = host(&target).parse()
+                    && !self.allow_link_local
+                {
+                    permitted(address)?;
                 }
                 let by_proxy = |error| ConnectError::Proxy(Box::new(error));
-                let addresses = time.resolve(&proxy.url).await.map_err(by_proxy)?;
-                let tcp = time.tcp(&proxy.url, addresses).await.map_err(by_proxy)?;
+                let addresses = time.resolve(proxy).await.map_err(by_proxy)?;
+                let tcp = time.tcp(proxy, addresses).await.map_err(by_proxy)?;
                 if !https {
                     return Ok(ProviderStream::to_proxy(tcp));
                 }
@@ -134,40 +127,6 @@ fn host(url: &Uri) -> &str {
         .strip_prefix('[')
         .and_then(|host| host.strip_suffix(']'));
     inside.unwrap_or(host)
-}
-
-/// The address that a URL has instead of a name, in any spelling that a proxy might understand.
-fn literal(url: &Uri) -> Option<IpAddr> {
-    let host = host(url);
-    let host = host.strip_suffix('.').unwrap_or(host);
-    let without_zone = host.split('%').next().unwrap_or_default();
-    let address = without_zone.parse().ok();
-    address.or_else(|| old_ipv4(host).map(|bits| IpAddr::from(bits.to_be_bytes())))
-}
-
-/// The spellings of `inet_aton`: one to four numbers, decimal, octal or hexadecimal, the last of which fills what is left.
-fn old_ipv4(host: &str) -> Option<u32> {
-    let mut parts = host.split('.').map(|part| {
-        let (digits, radix) = match part.strip_prefix("0x").or(part.strip_prefix("0X")) {
-            Some("") => return Some(0),
-            Some(hexadecimal) => (hexadecimal, 16),
-            None if part.len() > 1 && part.starts_with('0') => (part, 8),
-            None => (part, 10),
-        };
-        // `from_str_radix` would take a sign.
-        let plain = digits.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        u32::from_str_radix(digits, radix).ok().filter(|_| plain)
-    });
-    let last = parts.next_back()??;
-    let mut bits: u32 = 0;
-    let mut room: u32 = 32;
-    for part in parts {
-        room = room.checked_sub(8).filter(|room| *room > 0)?;
-        let part = part.filter(|part| *part <= 255)?;
-        bits |= part << room;
-    }
-    let fits = room == 32 || last >> room == 0;
-    fits.then_some(bits | last)
 }
 
 /// The time for a connection; each step gets what is left of it.
@@ -234,11 +193,8 @@ impl Time {
         ConnectError::Tcp(error)
     }
 
-    async fn tunnel(self, tcp: Tcp, proxy: &Proxy, target: &Uri) -> Result<Tcp, ConnectError> {
-        let mut tunnel = Tunnel::new(proxy.url.clone(), Established::new(tcp));
-        if let Some(authorization) = &proxy.authorization {
-            tunnel = tunnel.with_auth(authorization.clone());
-        }
+    async fn tunnel(self, tcp: Tcp, proxy: &Uri, target: &Uri) -> Result<Tcp, ConnectError> {
+        let mut tunnel = Tunnel::new(proxy.clone(), Established::new(tcp));
         self.step("the proxy made a tunnel", async {
             let tcp = tunnel.call(target.clone()).await;
             tcp.map_err(|error| ConnectError::Tunnel(error.into()))

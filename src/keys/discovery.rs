@@ -1,11 +1,8 @@
 //! Metadata documents (`OpenID` Connect Discovery 1.0 §4, RFC 8414 §3): where an issuer's keys are.
 
-use std::net::IpAddr;
-
 use http::Uri;
-use http::uri::Scheme;
 
-use crate::config::RemoteKeys;
+use crate::config::{KeyUrlError, RemoteKeys, parse_key_url};
 use crate::json::{self, JsonError, Object, Value};
 
 use super::shown;
@@ -33,18 +30,18 @@ pub enum DiscoveryError {
         found: String,
     },
     /// Its `jwks_uri` is not fetched.
-    #[error("jwks_uri {uri:?} of the metadata {problem}")]
+    #[error("jwks_uri {uri:?} of the metadata {source}")]
     JwksUri {
-        /// The URL, shortened.
+        /// The URL, shortened, without query.
         uri: String,
         /// Why not.
-        problem: &'static str,
+        source: KeyUrlError,
     },
 }
 
 /// The `jwks_uri` of a metadata document, whose `issuer` must be the configured one, compared exactly.
 ///
-/// The URL may be on another host. It is https, or plain http as far as the rules for the source allow it.
+/// The URL may be on another host. It obeys the rules of the source, as the URLs of gateway.toml do.
 ///
 /// # Errors
 /// [`DiscoveryError`].
@@ -69,9 +66,9 @@ pub fn jwks_uri(document: &[u8], issuer: &str, rules: &RemoteKeys) -> Result<Uri
         });
     }
     let uri = text(metadata, "jwks_uri")?;
-    fetchable(uri, rules).map_err(|problem| DiscoveryError::JwksUri {
-        uri: shown::text(uri.split(['?', '#']).next().unwrap_or_default()),
-        problem,
+    parse_key_url(uri, rules.into()).map_err(|source| DiscoveryError::JwksUri {
+        uri: shown::url_text(uri),
+        source,
     })
 }
 
@@ -79,49 +76,6 @@ fn text<'d>(metadata: Object<'d>, name: &'static str) -> Result<&'d str, Discove
     let value = metadata.get(name);
     let text = value.as_ref().and_then(Value::as_str);
     text.ok_or(DiscoveryError::Missing(name))
-}
-
-/// A URL that someone else chose, if it is one that we fetch.
-fn fetchable(text: &str, rules: &RemoteKeys) -> Result<Uri, &'static str> {
-    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err("has characters that no URL has");
-    }
-    // The parser drops a fragment without a word.
-    if text.contains('#') {
-        return Err("has a fragment");
-    }
-    let uri: Uri = text.parse().map_err(|_| "is not a URL")?;
-    let Some(authority) = uri.authority() else {
-        return Err("is not absolute");
-    };
-    if authority.as_str().contains('@') {
-        return Err("has a user name or password");
-    }
-    if authority.host().is_empty() {
-        return Err("has no host");
-    }
-    match uri.scheme() {
-        Some(scheme) if *scheme == Scheme::HTTPS => Ok(uri),
-        Some(scheme) if *scheme == Scheme::HTTP => {
-            if rules.allow_http || is_loopback(authority.host()) {
-                Ok(uri)
-            } else {
-                Err("is plain http, which only loopback and `allow_http` admit")
-            }
-        }
-        Some(_) | None => Err("is not https"),
-    }
-}
-
-fn is_loopback(host: &str) -> bool {
-    let inside = host
-        .strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'));
-    let address: Option<IpAddr> = inside.unwrap_or(host).parse().ok();
-    address.map_or_else(
-        || host.eq_ignore_ascii_case("localhost"),
-        |address| address.is_loopback(),
-    )
 }
 
 #[cfg(test)]

@@ -5,12 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::{
-    ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, HeaderValue, IF_NONE_MATCH, LOCATION,
-    PROXY_AUTHORIZATION, USER_AGENT,
+    ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, HeaderValue, IF_NONE_MATCH, LOCATION, USER_AGENT,
 };
 use http::uri::Scheme;
 use http::{HeaderMap, Request, Response, StatusCode, Uri};
@@ -18,7 +15,6 @@ use http_body_util::{BodyExt as _, Empty};
 use hyper::body::{Body as _, Incoming};
 use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use percent_encoding::percent_decode_str;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::time::{Instant, timeout_at};
 
@@ -26,14 +22,12 @@ use crate::config::{KeyLocation, RemoteKeys};
 use crate::jwt::JWK_SET_MAX_BYTES;
 use crate::net::trusted_roots;
 
-use super::connect::{ConnectError, Connector, Proxy};
+use super::connect::{ConnectError, Connector};
 use super::{KeysError, freshness, shown};
 
 /// What fetches the documents of one source. Connections are used again within a few seconds only.
 pub struct KeyClient {
     client: Client<Connector, Empty<Bytes>>,
-    /// For requests that a proxy reads: those of plain http.
-    proxy_authorization: Option<HeaderValue>,
     limits: Limits,
 }
 
@@ -119,12 +113,10 @@ impl KeyClient {
     }
 
     fn with_limits(source: &RemoteKeys, limits: Limits) -> Result<Self, KeysError> {
-        let proxy = source.proxy.as_ref().map(proxy);
-        let proxy_authorization = proxy.as_ref().and_then(|proxy| proxy.authorization.clone());
         let connector = Connector {
             tls: Arc::new(tls(source)?),
             allow_link_local: source.allow_link_local,
-            proxy,
+            proxy: source.proxy.clone(),
             limit: limits.connect,
         };
         let client = Client::builder(TokioExecutor::new())
@@ -135,11 +127,7 @@ impl KeyClient {
             .http1_max_buf_size(HEAD_BYTES)
             .http1_max_headers(HEAD_FIELDS)
             .build(connector);
-        Ok(Self {
-            client,
-            proxy_authorization,
-            limits,
-        })
+        Ok(Self { client, limits })
     }
 
     /// Gets a document: 2 s for a connection (name resolution and TLS included), 5 s for all of it, at most 1 MiB of body. Sends
@@ -153,7 +141,7 @@ impl KeyClient {
             limit: self.limits.total,
             body,
         };
-        let request = self.request(url, etag)?;
+        let request = request(url, etag)?;
         let conditional = request.headers().contains_key(IF_NONE_MATCH);
         let answer = timeout_at(end, self.client.request(request)).await;
         let answer = answer.map_err(|_| late(None))?.map_err(unanswered)?;
@@ -174,30 +162,23 @@ impl KeyClient {
             max_age,
         }))
     }
+}
 
-    fn request(&self, url: &Uri, etag: Option<&str>) -> Result<Request<Empty<Bytes>>, FetchError> {
-        let plain = match url.scheme() {
-            Some(scheme) if *scheme == Scheme::HTTP => true,
-            Some(scheme) if *scheme == Scheme::HTTPS => false,
-            Some(_) | None => return Err(FetchError::Url),
-        };
-        let mut request = Request::new(Empty::new());
-        *request.uri_mut() = url.clone();
-        let headers = request.headers_mut();
-        headers.insert(ACCEPT, HeaderValue::from_static(ACCEPTED));
-        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
-        if let Some(etag) = etag.filter(|etag| freshness::is_etag(etag)) {
-            let etag = HeaderValue::from_str(etag).map_err(|_| FetchError::Url)?;
-            headers.insert(IF_NONE_MATCH, etag);
-        }
-        if let Some(authorization) = &self.proxy_authorization
-            && plain
-        {
-            headers.insert(PROXY_AUTHORIZATION, authorization.clone());
-        }
-        Ok(request)
+fn request(url: &Uri, etag: Option<&str>) -> Result<Request<Empty<Bytes>>, FetchError> {
+    if ![Some(&Scheme::HTTPS), Some(&Scheme::HTTP)].contains(&url.scheme()) {
+        return Err(FetchError::Url);
     }
+    let mut request = Request::new(Empty::new());
+    *request.uri_mut() = url.clone();
+    let headers = request.headers_mut();
+    headers.insert(ACCEPT, HeaderValue::from_static(ACCEPTED));
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
+    let etag = etag.filter(|etag| freshness::is_etag(etag));
+    if let Some(Ok(etag)) = etag.map(HeaderValue::from_str) {
+        headers.insert(IF_NONE_MATCH, etag);
+    }
+    Ok(request)
 }
 
 /// The TLS of a source: its roots, or the system's.
@@ -241,29 +222,6 @@ fn is_plain(location: &KeyLocation) -> bool {
     match location {
         KeyLocation::Jwks(url) => is_http(url),
         KeyLocation::Discovery(urls) => urls.iter().all(is_http),
-    }
-}
-
-/// The proxy of a URL: its userinfo becomes `Proxy-Authorization` (RFC 7617) and stands nowhere else.
-fn proxy(url: &Uri) -> Proxy {
-    let authority = url.authority().map_or("", |authority| authority.as_str());
-    let Some((userinfo, host)) = authority.rsplit_once('@') else {
-        return Proxy {
-            url: url.clone(),
-            authorization: None,
-        };
-    };
-    let decoded: Vec<u8> = percent_decode_str(userinfo).collect();
-    let basic = format!("Basic {}", STANDARD.encode(decoded));
-    let mut authorization = HeaderValue::from_str(&basic).ok();
-    if let Some(authorization) = &mut authorization {
-        authorization.set_sensitive(true);
-    }
-    let mut parts = url.clone().into_parts();
-    parts.authority = host.parse().ok();
-    Proxy {
-        url: Uri::from_parts(parts).unwrap_or_default(),
-        authorization,
     }
 }
 

@@ -33,15 +33,19 @@ fn beginning(text: impl Iterator<Item = char>, most: usize) -> String {
 
 /// A URL without what may be secret in it: userinfo and query.
 pub(super) fn url(url: &Uri) -> String {
-    let scheme = url.scheme_str().unwrap_or_default();
-    let authority = url.authority().map_or("", |authority| {
-        let text = authority.as_str();
-        text.rsplit_once('@').map_or(text, |(_, host)| host)
-    });
-    beginning(
-        format!("{scheme}://{authority}{}", url.path()).chars(),
-        2 * SHOWN,
-    )
+    url_text(&url.to_string())
+}
+
+/// As [`url`], of what may be none.
+pub(super) fn url_text(url: &str) -> String {
+    let url = url.split(['?', '#']).next().unwrap_or_default();
+    let host = url.find("://").map_or(0, |colon| colon + "://".len());
+    let (scheme, rest) = url.split_at(host);
+    let path = rest.find('/').unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(path);
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    let without = format!("{scheme}{host}{path}");
+    beginning(without.chars(), 2 * SHOWN)
 }
 
 /// An error and its causes.
@@ -107,6 +111,14 @@ mod tests {
             ("http://[::1]:1/x", "http://[::1]:1/x"),
         ] {
             assert_eq!(url(&given.parse().unwrap()), shown);
+        }
+        for (given, shown) in [
+            ("//user:word@a.test/b#c", "//user:word@a.test/b"),
+            ("https://user:w@rd@a.test/@b?c", "https://a.test/@b"),
+            ("/a?b", "/a"),
+            ("", ""),
+        ] {
+            assert_eq!(url_text(given), shown);
         }
     }
 
