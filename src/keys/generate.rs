@@ -1,18 +1,14 @@
 //! Keys made once and kept in the state directory (`keys = { generate = ".." }`).
 
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use crate::jwt::{Algorithm, KeyFamily, SigningKey};
 use crate::secret::Secret;
 
 use super::KeysError;
-use super::load::read_limited;
-
-/// Longest part of a file name that an issuer's name becomes; file systems end at 255 bytes.
-const MAX_NAME: usize = 100;
+use super::load::read_key_file;
+use super::private_file::{create, file_name};
 
 /// A generated key and its file.
 pub struct GeneratedKey {
@@ -67,83 +63,23 @@ fn read_or_make(
         file: file.to_owned(),
         problem: format!("cannot {action}: {error}"),
     };
-    match read_limited(file) {
+    match read_key_file(file) {
         Ok(content) => return Ok((Secret::new(content), false)),
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(fault("read the file", &error)),
     }
     let content = make()?;
-    if keep(file, &content).map_err(|error| fault("make the file", &error))? {
+    if create(file, content.expose()).map_err(|error| fault("make the file", &error))? {
         return Ok((content, true));
     }
-    let content = read_limited(file).map_err(|error| fault("read the file", &error))?;
+    let content = read_key_file(file).map_err(|error| fault("read the file", &error))?;
     Ok((Secret::new(content), false))
-}
-
-/// Writes a file that appears as a whole, or not at all if there is one already: then the answer is `false`.
-fn keep(file: &Path, content: &Secret) -> io::Result<bool> {
-    let directory = file.parent().unwrap_or(Path::new("."));
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(directory)?;
-    let temporary = directory.join(format!(".{}.tmp", random_name()?));
-    let written = write_new(&temporary, content);
-    // A link, unlike a rename, never replaces what another process made meanwhile.
-    let linked = written.and_then(|()| fs::hard_link(&temporary, file));
-    // It may not be there at all, and what matters is said by `linked`.
-    let _ = fs::remove_file(&temporary);
-    match linked {
-        Ok(()) => {
-            fs::File::open(directory)?.sync_all()?;
-            Ok(true)
-        }
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
-fn write_new(file: &Path, content: &Secret) -> io::Result<()> {
-    let mut out = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(file)?;
-    out.write_all(content.expose())?;
-    out.sync_all()
-}
-
-/// A name that no other process takes, also where every process of every container has the same number.
-fn random_name() -> io::Result<String> {
-    let mut bytes = [0; 8];
-    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| io::Error::other("no randomness"))?;
-    Ok(format!("{:016x}", u64::from_ne_bytes(bytes)))
-}
-
-/// An issuer's name as part of a file name: different names stay different, and none leaves the directory.
-fn file_name(issuer: &str) -> String {
-    let mut name: String = issuer
-        .bytes()
-        .map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => char::from(byte).to_string(),
-            _ => format!("%{byte:02X}"),
-        })
-        .collect::<Vec<_>>()
-        .concat();
-    if name.len() > MAX_NAME {
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, issuer.as_bytes());
-        name.truncate(MAX_NAME);
-        // A dot is never part of an encoded name, so a shortened name equals no other.
-        name.push('.');
-        let digest = digest.as_ref().iter().take(16);
-        name.extend(digest.map(|byte| format!("{byte:02x}")));
-    }
-    name
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::fs;
     use std::os::unix::fs::PermissionsExt;
     use std::sync::Barrier;
 
@@ -222,21 +158,5 @@ mod tests {
         };
         assert!(read_or_make(&file, refuse).is_err());
         assert!(!file.exists());
-    }
-
-    #[test]
-    fn different_issuers_have_different_files_in_the_same_directory() {
-        let long = "x".repeat(300);
-        let longer = "x".repeat(301);
-        let names = [
-            "corp", "Corp", "a/b", "a%2Fb", "a_b", "a.b", "..", ".", "", "ü", "a b", &long, &longer,
-        ];
-        let files: BTreeSet<String> = names.iter().map(|name| file_name(name)).collect();
-        assert_eq!(files.len(), names.len(), "{files:?}");
-        for file in &files {
-            assert!(!file.contains('/') && !file.starts_with('.'), "{file}");
-            assert!(file.len() < 200, "{file}");
-        }
-        assert_eq!(file_name("corp"), "corp");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::clock::UnixTime;
 use crate::jwt::{JwkSetError, parse_jwk_set};
@@ -77,6 +78,12 @@ impl HeldSet {
     #[must_use]
     pub fn keys(&self) -> usize {
         self.keys
+    }
+
+    /// Whether it was fetched more than `stale_for` ago: then it is in force no more.
+    #[must_use]
+    pub fn is_stale(&self, now: UnixTime, stale_for: Duration) -> bool {
+        self.fetched.plus(stale_for) < now
     }
 
     /// What it says, whatever the order and the spelling.

@@ -1,13 +1,13 @@
 //! Local keys: JWK Set files, PEM files, secrets.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::config::{Issuer, KeySource, Keys, PemFile};
 use crate::jwt::{Algorithm, JWK_SET_MAX_BYTES, KeySet, SkippedKey, VerifyingKey};
 use crate::secret::Secret;
 
+use super::private_file::read_limited;
 use super::set::no_usable_key;
 use super::{generated_key, usable_keys};
 
@@ -158,17 +158,15 @@ fn setting(issuer: &Issuer, key: &str) -> PathBuf {
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, KeysError> {
-    read_limited(file).map_err(|error| KeysError {
+    read_key_file(file).map_err(|error| KeysError {
         file: file.to_owned(),
         problem: format!("cannot read the file: {error}"),
     })
 }
 
-/// The first bytes of a file, at most as many as any key file may have.
-pub(super) fn read_limited(file: &Path) -> io::Result<Vec<u8>> {
-    let mut content = Vec::new();
-    File::open(file)?.take(MAX_FILE).read_to_end(&mut content)?;
-    Ok(content)
+/// A key file: at most as many bytes as any may have.
+pub(super) fn read_key_file(file: &Path) -> io::Result<Vec<u8>> {
+    read_limited(file, MAX_FILE)
 }
 
 #[cfg(test)]

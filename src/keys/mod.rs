@@ -7,6 +7,8 @@ mod freshness;
 mod generate;
 mod held_set;
 mod load;
+mod persist;
+mod private_file;
 mod refresher;
 mod registry;
 mod requester;

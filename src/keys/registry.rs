@@ -1,29 +1,58 @@
 //! What is known of remote sources: the last good document of each, in memory and on disk.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::clock::{Clock, UnixTime};
 
+use super::persist::Directory;
 use super::{HeldSet, RefusedSet, SourceId};
+
+/// How far ahead of our clock a set from disk may have been fetched: clocks of two machines differ.
+const CLOCK_SKEW: Duration = Duration::from_mins(5);
+
+/// How much newer a set must be than its file, for a file that would say the same otherwise.
+const REWRITE: Duration = Duration::from_mins(1);
 
 /// The last good JWK Set of every remote source. Made once for a process; refreshers put sets into it, and whoever builds a
 /// snapshot takes them from it.
 ///
-/// Its methods may read and write files: call them where blocking is allowed.
+/// Its methods may read and write files: call them where blocking is allowed. A file that cannot be read or written is said
+/// once and costs nothing but a start without the provider.
 pub struct RemoteKeySets {
     clock: Clock,
-    slots: Mutex<HashMap<SourceId, Slot>>,
+    /// `None`: nothing is kept on disk.
+    directory: Option<Directory>,
+    known: Mutex<Known>,
+    /// Held while a file is written: what is written last is what is newest.
+    writing: Mutex<Writing>,
 }
 
-/// What is known of one source.
+#[derive(Default)]
+struct Known {
+    slots: HashMap<SourceId, Slot>,
+    /// The sources of the configuration in force, once there is one.
+    in_force: Option<HashSet<SourceId>>,
+}
+
+/// What is known of one source, once its file was looked at.
 #[derive(Default)]
 struct Slot {
     set: Option<Arc<HeldSet>>,
     /// What the set before this one held.
     replaced: Option<BTreeSet<String>>,
+    /// Of when the set on disk is, if it says the same.
+    on_disk: Option<UnixTime>,
+    /// Whether it was said that a set from disk is too old, or of the future.
+    told: bool,
+}
+
+#[derive(Default)]
+struct Writing {
+    /// Whether the last attempt failed, which was said then.
+    failed: bool,
 }
 
 /// What a fetched set changes.
@@ -43,10 +72,11 @@ pub enum SetChange {
 impl RemoteKeySets {
     /// Keeps the sets in the directory `key-sets` of `state_directory`, which is made when it is needed.
     #[must_use]
-    pub fn new(_state_directory: &Path, clock: Clock) -> Self {
+    pub fn new(state_directory: &Path, clock: Clock) -> Self {
         Self {
+            directory: Some(Directory::of(state_directory)),
             clock,
-            slots: Mutex::default(),
+            ..Self::none()
         }
     }
 
@@ -55,7 +85,9 @@ impl RemoteKeySets {
     pub fn none() -> Self {
         Self {
             clock: Clock::System,
-            slots: Mutex::default(),
+            directory: None,
+            known: Mutex::default(),
+            writing: Mutex::default(),
         }
     }
 
@@ -63,13 +95,16 @@ impl RemoteKeySets {
     /// most `stale_for` ago.
     #[must_use]
     pub fn current(&self, id: &SourceId, stale_for: Duration) -> Option<Arc<HeldSet>> {
+        self.look(id);
         let now = self.clock.now();
-        let slots = self.lock();
-        let set = slots.get(id)?.set.as_ref()?;
-        (now <= set.fetched.plus(stale_for)).then(|| Arc::clone(set))
+        lock(&self.known)
+            .slots
+            .get_mut(id)?
+            .current(id, now, stale_for)
     }
 
-    /// Takes a document that was fetched at `now`, and keeps it on disk.
+    /// Takes a document that was fetched at `now`, and keeps it on disk. Nothing is taken for a source that has left the
+    /// configuration: its last fetch may end after that.
     ///
     /// # Errors
     /// [`RefusedSet`]: then the one before stays in force.
@@ -81,35 +116,152 @@ impl RemoteKeySets {
         now: UnixTime,
     ) -> Result<SetChange, RefusedSet> {
         let new = HeldSet::new(document, etag, now)?;
-        let mut slots = self.lock();
-        Ok(slots.entry(id.clone()).or_default().put(new))
+        self.look(id);
+        let change = {
+            let mut known = lock(&self.known);
+            if !known.is_in_force(id) {
+                return Ok(SetChange::Same);
+            }
+            known.slots.entry(id.clone()).or_default().put(new)
+        };
+        self.keep(id);
+        Ok(change)
     }
 
     /// The provider said at `now` that its set is still the one in force (304). False if there is none: then the next request
     /// must not be conditional.
     pub fn confirm(&self, id: &SourceId, now: UnixTime) -> bool {
-        let mut slots = self.lock();
-        let Some(set) = slots.get_mut(id).and_then(|slot| slot.set.as_mut()) else {
-            return false;
+        self.look(id);
+        let confirmed = {
+            let mut known = lock(&self.known);
+            let in_force = known.is_in_force(id);
+            let slot = known.slots.get_mut(id).filter(|_| in_force);
+            slot.is_some_and(|slot| slot.confirm(now))
         };
-        let set = Arc::make_mut(set);
-        set.fetched = now;
-        set.from_disk = false;
-        true
+        if confirmed {
+            self.keep(id);
+        }
+        confirmed
     }
 
-    /// Forgets all sources but these: to be called when a configuration has come into force.
+    /// Forgets all sources but these: to be called when a configuration has come into force, before its sources are fetched.
+    ///
+    /// Files of other sources stay for a day after they were last written, so that a change of the configuration can be taken
+    /// back while a provider is down.
     pub fn retain(&self, ids: &[SourceId]) {
-        self.lock().retain(|id, _| ids.contains(id));
+        {
+            let mut known = lock(&self.known);
+            known.slots.retain(|id, _| ids.contains(id));
+            known.in_force = Some(ids.iter().cloned().collect());
+        }
+        if let Some(directory) = &self.directory {
+            let _alone = lock(&self.writing);
+            directory.sweep(ids, self.clock.now());
+        }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<SourceId, Slot>> {
-        // What is behind is replaced whole.
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Looks for the file of a source that nothing is known of yet.
+    fn look(&self, id: &SourceId) {
+        if lock(&self.known).slots.contains_key(id) {
+            return;
+        }
+        let loaded = match &self.directory {
+            Some(directory) => directory.load(id).unwrap_or_else(|error| {
+                tracing::warn!(
+                    issuer = &**id.issuer(),
+                    file = %directory.file(id).display(),
+                    %error,
+                    "a kept key set is not used"
+                );
+                None
+            }),
+            None => None,
+        };
+        // Whoever was faster knows as much.
+        let mut known = lock(&self.known);
+        let slot = known.slots.entry(id.clone());
+        slot.or_insert_with(|| Slot::of_disk(loaded));
+    }
+
+    /// Writes the set of a source to disk, if the file does not say the same.
+    fn keep(&self, id: &SourceId) {
+        let Some(directory) = &self.directory else {
+            return;
+        };
+        let mut writing = lock(&self.writing);
+        let set = {
+            let known = lock(&self.known);
+            let due = known.slots.get(id).filter(|slot| slot.is_write_due());
+            due.and_then(|slot| slot.set.clone())
+        };
+        let Some(set) = set else { return };
+        match directory.store(id, &set) {
+            Ok(()) => {
+                writing.failed = false;
+                if let Some(slot) = lock(&self.known).slots.get_mut(id) {
+                    slot.written(&set);
+                }
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut writing.failed, true) {
+                    tracing::warn!(
+                        issuer = &**id.issuer(),
+                        file = %directory.file(id).display(),
+                        %error,
+                        "fetched keys cannot be kept: a restart needs the provider"
+                    );
+                }
+            }
+        }
+    }
+}
+
+impl Known {
+    fn is_in_force(&self, id: &SourceId) -> bool {
+        self.in_force.as_ref().is_none_or(|ids| ids.contains(id))
     }
 }
 
 impl Slot {
+    fn of_disk(set: Option<HeldSet>) -> Self {
+        Self {
+            on_disk: set.as_ref().map(|set| set.fetched),
+            set: set.map(Arc::new),
+            ..Self::default()
+        }
+    }
+
+    fn current(
+        &mut self,
+        id: &SourceId,
+        now: UnixTime,
+        stale_for: Duration,
+    ) -> Option<Arc<HeldSet>> {
+        let set = self.set.as_mut()?;
+        let problem = if now.plus(CLOCK_SKEW) < set.fetched {
+            if !set.from_disk {
+                // Our own clock was set back; from here on the set ages again.
+                Arc::make_mut(set).fetched = now;
+                return Some(Arc::clone(set));
+            }
+            "it is of the future"
+        } else if set.is_stale(now, stale_for) {
+            "it is too old"
+        } else {
+            return Some(Arc::clone(set));
+        };
+        if set.from_disk && !std::mem::replace(&mut self.told, true) {
+            tracing::warn!(
+                issuer = &**id.issuer(),
+                source = &**id.name(),
+                fetched = %set.fetched,
+                error = problem,
+                "a kept key set is not used"
+            );
+        }
+        None
+    }
+
     fn put(&mut self, new: HeldSet) -> SetChange {
         let Some(old) = self.set.take() else {
             self.set = Some(Arc::new(new));
@@ -123,6 +275,7 @@ impl Slot {
         if new.contents() == old.contents() {
             return SetChange::Same;
         }
+        self.on_disk = None;
         let alternates = self.replaced.as_ref() == Some(new.contents());
         self.replaced = Some(old.contents().clone());
         SetChange::Changed {
@@ -130,4 +283,40 @@ impl Slot {
             alternates,
         }
     }
+
+    fn confirm(&mut self, now: UnixTime) -> bool {
+        let Some(set) = self.set.as_mut() else {
+            return false;
+        };
+        let set = Arc::make_mut(set);
+        set.fetched = now;
+        set.from_disk = false;
+        true
+    }
+
+    fn is_write_due(&self) -> bool {
+        match (&self.set, self.on_disk) {
+            (Some(set), Some(on_disk)) => {
+                set.fetched < on_disk || on_disk.plus(REWRITE) <= set.fetched
+            }
+            (Some(_), None) => true,
+            (None, _) => false,
+        }
+    }
+
+    /// That set was written; it may have changed meanwhile.
+    fn written(&mut self, written: &HeldSet) {
+        let same = |set: &Arc<HeldSet>| set.contents() == written.contents();
+        if self.set.as_ref().is_some_and(same) {
+            self.on_disk = Some(written.fetched);
+        }
+    }
 }
+
+/// Locks, also after a panic of another holder: what is behind is replaced whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

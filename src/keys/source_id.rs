@@ -7,11 +7,14 @@ use aws_lc_rs::digest::{Context, SHA256};
 
 use crate::config::{Issuer, KeyLocation, RemoteKeys};
 
+use super::private_file::hexadecimal;
+
 /// A remote source: the issuer's name, its `iss` and the place of its keys. Who changes one of them has another source, and
 /// never sees what was fetched for the old one; how it is fetched (CA, proxy) does not count.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct SourceId {
     issuer: Arc<str>,
+    name: Arc<str>,
     digest: [u8; 32],
 }
 
@@ -43,6 +46,7 @@ impl SourceId {
         digest.copy_from_slice(context.finish().as_ref());
         Self {
             issuer: Arc::clone(&issuer.name),
+            name: name(&source.location).into(),
             digest,
         }
     }
@@ -57,12 +61,32 @@ impl SourceId {
     pub fn issuer(&self) -> &Arc<str> {
         &self.issuer
     }
+
+    /// What an operator knows it by: the URL that gateway.toml says or implies, without its query.
+    #[must_use]
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// Equal for equal sources, and for no others: SHA-256, in hexadecimal.
+    pub(super) fn hexadecimal(&self) -> String {
+        hexadecimal(&self.digest)
+    }
+}
+
+/// The first URL that is fetched. A query may hold what is not for everybody's eyes.
+fn name(location: &KeyLocation) -> String {
+    let url = match location {
+        KeyLocation::Discovery(documents) => documents.first(),
+        KeyLocation::Jwks(set) => Some(set),
+    };
+    let text = url.map(ToString::to_string).unwrap_or_default();
+    text.split('?').next().unwrap_or_default().to_owned()
 }
 
 impl fmt::Debug for SourceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, ..] = self.digest;
-        write!(f, "{}.{a:02x}{b:02x}{c:02x}{d:02x}", self.issuer)
+        write!(f, "{} of {:?}", self.name, self.issuer)
     }
 }
 
@@ -97,6 +121,14 @@ mod tests {
         ];
         let ids: HashSet<SourceId> = issuers.iter().flat_map(SourceId::all_of).collect();
         assert_eq!(ids.len(), issuers.len());
+    }
+
+    #[test]
+    fn its_name_is_a_url_without_the_query() {
+        let source = jwks_url("https://a.test/keys?key=secret");
+        let id = SourceId::of(&issuer(source.clone()), &source);
+        assert_eq!(&**id.name(), "https://a.test/keys");
+        assert_eq!(format!("{id:?}"), "https://a.test/keys of \"corp\"");
     }
 
     #[test]

@@ -1,0 +1,450 @@
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use crate::config::Issuer;
+use crate::keys::testing::{fresh_set, issuer, jwk, jwks_url, key, set};
+
+use super::*;
+
+const NOW: i64 = 1_700_000_000;
+const DAY: Duration = Duration::from_hours(24);
+
+fn at(seconds: i64) -> UnixTime {
+    UnixTime::from_seconds(NOW + seconds)
+}
+
+fn id_of(issuer: &Issuer) -> SourceId {
+    SourceId::all_of(issuer).next().expect("a remote source")
+}
+
+fn id(url: &str) -> SourceId {
+    id_of(&issuer(jwks_url(url)))
+}
+
+/// A registry, its clock and its state directory.
+struct Rig {
+    state: tempfile::TempDir,
+    clock: Clock,
+    seconds: Arc<AtomicI64>,
+    sets: RemoteKeySets,
+    id: SourceId,
+}
+
+impl Rig {
+    fn new() -> Self {
+        let state = tempfile::tempdir().unwrap();
+        let (clock, seconds) = Clock::manual(at(0));
+        Self {
+            sets: RemoteKeySets::new(state.path(), clock.clone()),
+            id: id("https://a.test/keys"),
+            state,
+            clock,
+            seconds,
+        }
+    }
+
+    fn advance(&self, seconds: i64) {
+        self.seconds.fetch_add(seconds, Ordering::Relaxed);
+    }
+
+    fn put(&self, document: &[u8]) -> SetChange {
+        let now = self.clock.now();
+        let etag = Some("\"e\"".into());
+        self.sets
+            .put(&self.id, document.to_vec(), etag, now)
+            .unwrap()
+    }
+
+    fn current(&self) -> Option<Arc<HeldSet>> {
+        self.sets.current(&self.id, DAY)
+    }
+
+    /// The next process.
+    fn restart(&mut self) {
+        self.sets = RemoteKeySets::new(self.state.path(), self.clock.clone());
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        let directory = fs::read_dir(self.state.path().join("key-sets"));
+        let mut files: Vec<PathBuf> = directory
+            .into_iter()
+            .flatten()
+            .map(|entry| entry.unwrap().path())
+            .collect();
+        files.sort();
+        files
+    }
+
+    /// The one file.
+    fn file(&self) -> PathBuf {
+        let files = self.files();
+        assert_eq!(files.len(), 1, "{files:?}");
+        files.into_iter().next().unwrap()
+    }
+}
+
+fn changed(shrunk: bool, alternates: bool) -> SetChange {
+    SetChange::Changed { shrunk, alternates }
+}
+
+#[test]
+fn a_set_is_in_force_until_it_is_stale() {
+    let rig = Rig::new();
+    assert!(rig.current().is_none());
+    let document = fresh_set(&["a"]);
+    assert_eq!(rig.put(&document), changed(false, false));
+    let held = rig.current().unwrap();
+    assert_eq!(&*held.document, &*document);
+    assert_eq!(held.etag.as_deref(), Some("\"e\""));
+    assert_eq!((held.fetched, held.from_disk), (at(0), false));
+    rig.advance(86_400);
+    assert!(rig.current().is_some());
+    rig.advance(1);
+    assert!(rig.current().is_none());
+    // Who waits longer still has it.
+    assert!(rig.sets.current(&rig.id, 2 * DAY).is_some());
+    // And the provider may say that it is still right.
+    assert!(rig.sets.confirm(&rig.id, rig.clock.now()));
+    assert_eq!(rig.current().unwrap().fetched, at(86_401));
+}
+
+#[test]
+fn what_changes_is_said() {
+    let (a, b, c) = (
+        jwk(&key(), "a"),
+        jwk(&key(), "b"),
+        serde_json::json!({ "kty": "RSA", "kid": "c", "n": "AQAB", "e": "AQAB" }),
+    );
+    let mut renamed = a.clone();
+    renamed["kid"] = "z".into();
+    let mut narrowed = a.clone();
+    narrowed["alg"] = "EdDSA".into();
+    narrowed["key_ops"] = serde_json::json!(["sign"]);
+    let rig = Rig::new();
+    let steps = [
+        (set(&[a.clone(), b.clone()]), changed(false, false)),
+        (set(&[a.clone(), b.clone()]), SetChange::Same),
+        // Another order, another spelling, something else beside it.
+        (set(&[b.clone(), a.clone()]), SetChange::Same),
+        (
+            serde_json::json!({ "more": 1, "keys": [a, b] })
+                .to_string()
+                .into_bytes(),
+            SetChange::Same,
+        ),
+        // A key that is not used is said, too.
+        (
+            set(&[a.clone(), b.clone(), c.clone()]),
+            changed(false, false),
+        ),
+        (set(&[renamed.clone(), b.clone()]), changed(false, false)),
+        (set(&[narrowed.clone(), b.clone()]), changed(false, false)),
+        // Half as many are not less than half.
+        (set(&[a.clone(), b.clone()]), changed(false, false)),
+        (set(std::slice::from_ref(&a)), changed(false, false)),
+        (fresh_set(&["1", "2", "3"]), changed(false, false)),
+        (set(std::slice::from_ref(&b)), changed(true, false)),
+    ];
+    for (step, (document, change)) in steps.iter().enumerate() {
+        assert_eq!(rig.put(document), *change, "step {step}");
+        assert_eq!(&*rig.current().unwrap().document, &**document);
+    }
+}
+
+#[test]
+fn a_set_that_comes_back_alternates() {
+    let rig = Rig::new();
+    let (one, two, three) = (fresh_set(&["1"]), fresh_set(&["2"]), fresh_set(&["3"]));
+    let steps = [
+        (&one, changed(false, false)),
+        (&two, changed(false, false)),
+        (&two, SetChange::Same),
+        (&one, changed(false, true)),
+        (&two, changed(false, true)),
+        (&three, changed(false, false)),
+        (&one, changed(false, false)),
+    ];
+    for (step, (document, change)) in steps.into_iter().enumerate() {
+        assert_eq!(rig.put(document), change, "step {step}");
+    }
+}
+
+#[test]
+fn what_is_no_set_or_an_empty_one_changes_nothing() {
+    let rig = Rig::new();
+    let good = fresh_set(&["a"]);
+    rig.put(&good);
+    let too_large = vec![b' '; (1 << 20) + 1];
+    for bad in [
+        &b""[..],
+        b"<html>",
+        b"{}",
+        b"{\"keys\":null}",
+        b"{\"keys\":[]}",
+        b"{\"keys\":[{\"kty\":\"oct\",\"k\":\"AAAA\"}]}",
+        &good[..good.len() - 1],
+        &too_large,
+    ] {
+        let refused = rig.sets.put(&rig.id, bad.to_vec(), None, at(1));
+        assert!(refused.is_err(), "{:?}", String::from_utf8_lossy(bad));
+        assert_eq!(&*rig.current().unwrap().document, &*good);
+        assert_eq!(rig.current().unwrap().fetched, at(0));
+    }
+}
+
+#[test]
+fn a_restart_finds_what_was_fetched() {
+    let mut rig = Rig::new();
+    let (first, second) = (key(), key());
+    rig.put(&set(&[jwk(&first, "a")]));
+    rig.advance(100);
+    let document = set(&[jwk(&first, "a"), jwk(&second, "b")]);
+    rig.put(&document);
+    rig.restart();
+    let held = rig.current().unwrap();
+    assert_eq!(&*held.document, &*document);
+    assert_eq!((held.fetched, held.from_disk), (at(100), true));
+    let seen = |key: &crate::jwt::SigningKey| {
+        let key = key.verifying_key().unwrap();
+        held.first_seen.get(key.thumbprint()).copied()
+    };
+    assert_eq!((seen(&first), seen(&second)), (Some(at(0)), Some(at(100))));
+    // The same again changes nothing, and is known to be fresh.
+    rig.advance(100);
+    assert_eq!(rig.put(&document), SetChange::Same);
+    let held = rig.current().unwrap();
+    assert_eq!((held.fetched, held.from_disk), (at(200), false));
+    assert_eq!(held.first_seen.values().min(), Some(&at(0)));
+}
+
+#[test]
+fn a_key_that_was_gone_for_a_while_was_first_seen_before() {
+    let mut rig = Rig::new();
+    let (one, other) = (fresh_set(&["a"]), fresh_set(&["b"]));
+    rig.put(&one);
+    rig.advance(50);
+    rig.put(&other);
+    rig.advance(50);
+    rig.restart();
+    rig.put(&one);
+    let times: Vec<_> = rig
+        .current()
+        .unwrap()
+        .first_seen
+        .values()
+        .copied()
+        .collect();
+    assert!(
+        times.contains(&at(0)) && times.contains(&at(50)),
+        "{times:?}"
+    );
+    // But not of any number of keys.
+    for _ in 0..105 {
+        rig.put(&fresh_set(&["x"]));
+    }
+    assert_eq!(rig.current().unwrap().first_seen.len(), 101);
+}
+
+#[test]
+fn a_kept_set_of_another_source_is_not_used() {
+    let rig = Rig::new();
+    rig.put(&fresh_set(&["a"]));
+    for (name, iss, url) in [
+        ("other", "https://issuer.test", "https://a.test/keys"),
+        ("corp", "https://other.test", "https://a.test/keys"),
+        ("corp", "https://issuer.test", "https://b.test/keys"),
+    ] {
+        let mut issuer = issuer(jwks_url(url));
+        issuer.name = name.into();
+        issuer.policy.issuer = iss.into();
+        let next = RemoteKeySets::new(rig.state.path(), rig.clock.clone());
+        assert!(next.current(&id_of(&issuer), DAY).is_none(), "{name} {iss}");
+        // Nor if somebody puts the file where that of the other would be.
+        let file = Directory::of(rig.state.path()).file(&id_of(&issuer));
+        fs::copy(rig.file(), &file).unwrap();
+        let next = RemoteKeySets::new(rig.state.path(), rig.clock.clone());
+        assert!(next.current(&id_of(&issuer), DAY).is_none(), "{name} {iss}");
+        fs::remove_file(file).unwrap();
+    }
+}
+
+#[test]
+fn a_kept_set_is_as_old_as_it_was_when_it_was_fetched() {
+    for (later, usable) in [
+        (0, true),
+        (86_400, true),
+        (86_401, false),
+        (-300, true),
+        (-301, false),
+    ] {
+        let mut rig = Rig::new();
+        rig.put(&fresh_set(&["a"]));
+        rig.advance(later);
+        rig.restart();
+        assert_eq!(rig.current().is_some(), usable, "{later}");
+        // A clock that is set right changes that.
+        rig.advance(-later);
+        assert!(rig.current().is_some(), "{later}");
+    }
+}
+
+#[test]
+fn a_clock_that_is_set_back_does_not_make_keys_last_longer() {
+    let rig = Rig::new();
+    rig.put(&fresh_set(&["a"]));
+    rig.advance(-1_000_000);
+    assert_eq!(rig.current().unwrap().fetched, rig.clock.now());
+    rig.advance(86_401);
+    assert!(rig.current().is_none());
+}
+
+type Step<'a> = (i64, &'a dyn Fn(&Rig), bool);
+
+#[test]
+fn a_file_is_written_when_it_would_say_something_else() {
+    let rig = Rig::new();
+    let document = fresh_set(&["a"]);
+    rig.put(&document);
+    let file = rig.file();
+    let inode = || {
+        use std::os::unix::fs::MetadataExt;
+        fs::metadata(&file).unwrap().ino()
+    };
+    let confirm = |rig: &Rig| assert!(rig.sets.confirm(&rig.id, rig.clock.now()));
+    let same = |rig: &Rig| assert_eq!(rig.put(&document), SetChange::Same);
+    let other = |rig: &Rig| assert_ne!(rig.put(&fresh_set(&["b"])), SetChange::Same);
+    // (seconds later, what happens, whether the file is written)
+    let steps: [Step; 6] = [
+        (30, &same, false),
+        (29, &confirm, false),
+        (1, &confirm, true),
+        (1, &confirm, false),
+        (1, &other, true),
+        // The clock was set back.
+        (-900, &confirm, true),
+    ];
+    for (step, (seconds, act, written)) in steps.into_iter().enumerate() {
+        let before = inode();
+        // So that the inode of the file that is replaced is not taken again.
+        let held = fs::File::open(&file).unwrap();
+        rig.advance(seconds);
+        act(&rig);
+        assert_eq!(inode() != before, written, "step {step}");
+        drop(held);
+    }
+    assert_eq!(
+        fs::metadata(&file).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_costs_nothing_else() {
+    let mut rig = Rig::new();
+    let place = rig.state.path().join("key-sets");
+    fs::write(&place, "a file").unwrap();
+    rig.put(&fresh_set(&["a"]));
+    assert!(rig.current().is_some());
+    rig.sets.retain(std::slice::from_ref(&rig.id));
+    // It is tried again, although nothing has changed.
+    fs::remove_file(&place).unwrap();
+    assert!(rig.sets.confirm(&rig.id, at(1)));
+    rig.restart();
+    assert!(rig.current().is_some());
+}
+
+#[test]
+fn a_registry_of_nothing_keeps_nothing() {
+    let sets = RemoteKeySets::none();
+    let source = id("https://a.test/keys");
+    assert!(sets.current(&source, DAY).is_none());
+    assert!(!sets.confirm(&source, at(0)));
+    sets.retain(&[]);
+}
+
+#[test]
+fn only_the_sources_in_force_are_known() {
+    let rig = Rig::new();
+    let other = id("https://b.test/keys");
+    rig.sets
+        .put(&other, fresh_set(&["b"]), None, at(0))
+        .unwrap();
+    rig.put(&fresh_set(&["a"]));
+    rig.sets.retain(std::slice::from_ref(&other));
+    assert!(rig.sets.current(&other, DAY).is_some());
+    // Its last fetch ended after it had gone.
+    fs::remove_file(Directory::of(rig.state.path()).file(&rig.id)).unwrap();
+    assert_eq!(rig.put(&fresh_set(&["late"])), SetChange::Same);
+    assert!(!rig.sets.confirm(&rig.id, at(1)));
+    assert!(rig.current().is_none());
+    assert_eq!(rig.files().len(), 1);
+}
+
+#[test]
+fn a_source_that_comes_back_within_a_day_has_its_keys() {
+    let rig = Rig::new();
+    // The files have the times of the system's clock.
+    rig.seconds
+        .store(Clock::System.now().seconds(), Ordering::Relaxed);
+    let other = id("https://b.test/keys");
+    rig.put(&fresh_set(&["a"]));
+    rig.sets.retain(std::slice::from_ref(&other));
+    rig.advance(80_000);
+    rig.sets.retain(std::slice::from_ref(&rig.id));
+    assert!(rig.current().is_some());
+    rig.advance(10_000);
+    rig.sets.retain(std::slice::from_ref(&rig.id));
+    assert_eq!(rig.files().len(), 1, "one of a source in force stays");
+    rig.sets.retain(std::slice::from_ref(&other));
+    assert_eq!(rig.files(), [""; 0].map(PathBuf::from));
+}
+
+#[test]
+fn two_processes_may_share_a_directory() {
+    let mut rig = Rig::new();
+    let documents: Vec<Vec<u8>> = (0..8).map(|_| fresh_set(&["a", "b"])).collect();
+    std::thread::scope(|scope| {
+        for document in &documents {
+            let (state, clock, id) = (rig.state.path(), &rig.clock, &rig.id);
+            scope.spawn(move || {
+                let sets = RemoteKeySets::new(state, clock.clone());
+                for _ in 0..10 {
+                    sets.put(id, document.clone(), None, at(0)).unwrap();
+                    sets.put(id, fresh_set(&["c"]), None, at(0)).unwrap();
+                    sets.put(id, document.clone(), None, at(0)).unwrap();
+                    let next = RemoteKeySets::new(state, clock.clone());
+                    assert!(next.current(id, DAY).is_some(), "never torn, never gone");
+                }
+            });
+        }
+    });
+    rig.restart();
+    let held = rig.current().unwrap();
+    assert!(
+        documents
+            .iter()
+            .any(|document| **document == *held.document)
+    );
+    rig.file();
+}
+
+#[test]
+fn puts_at_once_end_with_the_newest_on_disk() {
+    let mut rig = Rig::new();
+    let document = fresh_set(&["a"]);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..10 {
+                    rig.put(&fresh_set(&["x"]));
+                    rig.sets.confirm(&rig.id, at(0));
+                }
+            });
+        }
+    });
+    rig.put(&document);
+    rig.restart();
+    assert_eq!(&*rig.current().unwrap().document, &*document);
+}
