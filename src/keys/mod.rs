@@ -12,6 +12,7 @@ mod private_file;
 mod refresher;
 mod registry;
 mod requester;
+mod schedule;
 mod set;
 mod shown;
 mod source;
