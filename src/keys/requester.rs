@@ -127,7 +127,7 @@ impl Default for NextAttempt {
 }
 
 /// The first bytes of a `kid`, in whole characters.
-fn cut(kid: &str) -> &str {
+pub(super) fn cut(kid: &str) -> &str {
     &kid[..kid.floor_char_boundary(KID_BYTES)]
 }
 

@@ -97,6 +97,11 @@ impl Schedule {
         self.asked = true;
     }
 
+    /// Whether somebody has asked since the last fetch began.
+    pub(super) fn is_asked(&self) -> bool {
+        self.asked
+    }
+
     /// How long until a fetch is to begin: zero is now, `None` while one is in flight. Never longer than the interval.
     pub(super) fn wait(&mut self, now: Moment) -> Option<Duration> {
         self.look(now);
