@@ -77,7 +77,7 @@ impl Task {
                 }
             }
         };
-        let url = bounded(source.url());
+        let url = bounded(&source.url());
         self.shared.status.write(|status| status.url = url);
         self.source = Some(source);
         let fetched =

@@ -20,7 +20,7 @@ pub(super) trait Source: Send {
     ) -> BoxFuture<'a, Result<Fetched, String>>;
 
     /// Where it fetches from.
-    fn url(&self) -> &str;
+    fn url(&self) -> String;
 }
 
 /// Makes what a source's settings say. Blocks: it reads files.
@@ -43,7 +43,7 @@ impl Source for RemoteSource {
         fetch.map(|ended| ended.map_err(|e| e.to_string())).boxed()
     }
 
-    fn url(&self) -> &str {
+    fn url(&self) -> String {
         Self::url(self)
     }
 }
