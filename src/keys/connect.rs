@@ -163,7 +163,7 @@ impl Time {
         let name: Name = host
             .parse()
             .map_err(|error| failed(std::io::Error::other(error)))?;
-        let found = self.step("resolving the name", async {
+        let found = self.step("while resolving the name", async {
             GaiResolver::new().call(name).await.map_err(failed)
         });
         Ok(found.await?.collect())
@@ -176,7 +176,7 @@ impl Time {
         connector.set_nodelay(true);
         // Divided among the addresses of a family: one that drops packets must not take all the time.
         connector.set_connect_timeout(Some(self.limit * 3 / 4));
-        self.step("connecting", async {
+        self.step("while connecting", async {
             let tcp = connector.call(url.clone()).await;
             tcp.map_err(|error| self.tcp_error(error.into()))
         })
@@ -187,7 +187,7 @@ impl Time {
         if error::is_timeout(&*error) {
             return ConnectError::Timeout {
                 limit: self.limit,
-                step: "connecting",
+                step: "while connecting",
             };
         }
         ConnectError::Tcp(error)
@@ -195,7 +195,7 @@ impl Time {
 
     async fn tunnel(self, tcp: Tcp, proxy: &Uri, target: &Uri) -> Result<Tcp, ConnectError> {
         let mut tunnel = Tunnel::new(proxy.clone(), Established::new(tcp));
-        self.step("the proxy made a tunnel", async {
+        self.step("while the proxy made a tunnel", async {
             let tcp = tunnel.call(target.clone()).await;
             tcp.map_err(|error| ConnectError::Tunnel(error.into()))
         })

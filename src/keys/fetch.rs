@@ -71,7 +71,7 @@ pub enum FetchError {
     #[error("{0}")]
     Connect(#[source] Arc<ConnectError>),
     /// The time for all of it is over.
-    #[error("timed out after {} s: {}", limit.as_secs_f32(), waiting(*body))]
+    #[error("timed out after {} s {}", limit.as_secs_f32(), waiting(*body))]
     Timeout {
         /// The time that there was.
         limit: Duration,
@@ -112,7 +112,7 @@ impl KeyClient {
         Self::with_limits(source, Limits::default())
     }
 
-    fn with_limits(source: &RemoteKeys, limits: Limits) -> Result<Self, KeysError> {
+    pub(super) fn with_limits(source: &RemoteKeys, limits: Limits) -> Result<Self, KeysError> {
         let connector = Connector {
             tls: Arc::new(tls(source)?),
             allow_link_local: source.allow_link_local,
@@ -254,10 +254,9 @@ fn check_head(
 fn refused(status: StatusCode, headers: &HeaderMap) -> FetchError {
     match headers.get(LOCATION) {
         Some(location) if status.is_redirection() => {
-            let location = location.as_bytes();
+            let location = String::from_utf8_lossy(location.as_bytes());
             // A query may hold what is nobody's business.
-            let end = location.iter().position(|byte| *byte == b'?');
-            let location = shown::bytes(&location[..end.unwrap_or(location.len())]);
+            let location = shown::url_text(&location);
             FetchError::Redirect { status, location }
         }
         Some(_) | None => FetchError::Status(status),
@@ -292,8 +291,8 @@ fn unanswered(error: legacy::Error) -> FetchError {
 /// What a fetch waited for when its time was over.
 fn waiting(body: Option<usize>) -> String {
     match body {
-        None => "no answer".to_owned(),
-        Some(bytes) => format!("{bytes} bytes of the body had come"),
+        None => "while waiting for an answer".to_owned(),
+        Some(bytes) => format!("while reading the body, of which {bytes} bytes had come"),
     }
 }
 
@@ -306,13 +305,13 @@ fn chain(error: &(dyn Error + 'static)) -> String {
 
 /// What one fetch may take.
 #[derive(Clone, Copy, Debug)]
-struct Limits {
+pub(super) struct Limits {
     /// Name, TCP and TLS.
-    connect: Duration,
+    pub(super) connect: Duration,
     /// All of it.
-    total: Duration,
+    pub(super) total: Duration,
     /// Bytes of the body.
-    body: usize,
+    pub(super) body: usize,
 }
 
 impl Default for Limits {

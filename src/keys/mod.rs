@@ -12,6 +12,8 @@ mod private_file;
 mod refresher;
 mod registry;
 mod requester;
+#[cfg(test)]
+mod scripted;
 mod schedule;
 mod set;
 mod shown;

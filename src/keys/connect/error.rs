@@ -40,10 +40,10 @@ pub enum ConnectError {
     #[error("proxy: {0}")]
     Proxy(#[source] Box<Self>),
     /// The proxy makes no tunnel.
-    #[error("proxy: {}", root(&**.0))]
+    #[error("the proxy made no tunnel: {}", root(&**.0).trim_start_matches("tunnel error: "))]
     Tunnel(#[source] Cause),
     /// The time for a connection is over.
-    #[error("timed out after {} s: {step}", limit.as_secs_f32())]
+    #[error("timed out after {} s {step}", limit.as_secs_f32())]
     Timeout {
         /// The time that there was.
         limit: Duration,
@@ -120,13 +120,27 @@ fn certificate_problem(problem: &CertificateError) -> String {
         } => format!(
             "the certificate is not for {:?} but for {:?}",
             expected.to_str(),
-            shown::text(&presented.join(", ")),
+            shown::text(&names(presented)),
         ),
+        CertificateError::BadSignature => {
+            "the certificate is not signed by the trusted CA of that name".to_owned()
+        }
         other => format!(
             "the certificate is not right: {}",
             shown::text(&other.to_string())
         ),
     }
+}
+
+/// The names of a certificate, which come as `DnsName("name")`.
+fn names(presented: &[String]) -> String {
+    let name = |text: &String| {
+        let inside = text.strip_prefix("DnsName(\"");
+        let inside = inside.and_then(|text| text.strip_suffix("\")"));
+        inside.unwrap_or(text).to_owned()
+    };
+    let names: Vec<String> = presented.iter().map(name).collect();
+    names.join(", ")
 }
 
 fn moment(time: rustls::pki_types::UnixTime) -> UnixTime {
