@@ -15,6 +15,7 @@ use crate::admin::{self, AdminState};
 use crate::clock::Clock;
 use crate::config::{Config, ConfigErrors};
 use crate::gate::Reason;
+use crate::keys::RemoteKeySets;
 use crate::metrics::Metrics;
 use crate::net::{ListenError, raise_open_files};
 use crate::proxy::{AccessLogSink, Publisher, SharedState, access_log};
@@ -82,6 +83,7 @@ impl Gateway {
             metrics: Arc::clone(&metrics),
             tickets: tickets()?,
             clock: clock.clone(),
+            keys: Arc::new(RemoteKeySets::new(&config.state_directory, clock.clone())),
         };
         let snapshot = Snapshot::build(config, None, &fixtures)?;
         let config = Arc::clone(&snapshot.config);

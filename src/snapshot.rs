@@ -9,7 +9,7 @@ use crate::clock::Clock;
 use crate::config::{self, Certificates, Config, ConfigError, ConfigErrors, Limits, Place};
 use crate::headers::{ClaimHeader, ClaimHeaders, StripSet, TrustedProxies};
 use crate::jwt::{Issuer, IssuerPolicy, SkippedKey};
-use crate::keys;
+use crate::keys::{self, KeyRequester, LoadedKeys, LocalKeys, RemoteKeySets};
 use crate::metrics::{IssuerMetrics, Metrics};
 use crate::net::{self, CertificateError, ServerTls};
 use crate::routing::{Access, Route, RouteTable};
@@ -31,6 +31,11 @@ pub struct Snapshot {
     pub issuer_metrics: Vec<Arc<IssuerMetrics>>,
     /// Their keys that were left out, in the same order.
     pub skipped_keys: Vec<Vec<SkippedKey>>,
+    /// What their local sources hold, in the same order.
+    pub local_keys: Vec<Arc<LocalKeys>>,
+    /// Who asks for newer keys of theirs, in the same order: `None` where nothing is fetched. Empty in a snapshot that was
+    /// never published.
+    pub key_requesters: Vec<Option<KeyRequester>>,
     /// The upstreams, in the order of the configuration.
     pub upstreams: Vec<Arc<Upstream>>,
     /// Certificates; `None`: plaintext.
@@ -73,6 +78,8 @@ pub struct Fixtures {
     pub tickets: Arc<dyn rustls::server::ProducesTickets>,
     /// The time, for certificates that are made.
     pub clock: Clock,
+    /// What was fetched of remote sources.
+    pub keys: Arc<RemoteKeySets>,
 }
 
 impl Snapshot {
@@ -88,7 +95,7 @@ impl Snapshot {
         fixtures: &Fixtures,
     ) -> Result<Self, ConfigErrors> {
         let mut errors = Vec::new();
-        let (issuers, skipped_keys) = load_issuers(&config, previous, &mut errors);
+        let issuers = load_issuers(&config, previous, &fixtures.keys, &mut errors);
         let upstreams = prepare_upstreams(&config, previous, &fixtures.metrics, &mut errors);
         let tls = match &config.server.tls {
             Some(certificates) => load_certificates(certificates, &config, fixtures, &mut errors),
@@ -108,11 +115,14 @@ impl Snapshot {
             generation: previous.map_or(1, |previous| previous.generation + 1),
             routes: Arc::new(RouteTable::new(routes)),
             issuer_metrics: issuers
+                .in_force
                 .iter()
                 .map(|issuer| fixtures.metrics.issuer(&issuer.name))
                 .collect(),
-            issuers,
-            skipped_keys,
+            issuers: issuers.in_force,
+            skipped_keys: issuers.skipped,
+            local_keys: issuers.local,
+            key_requesters: Vec::new(),
             upstreams,
             tls,
             strip: strip_set(&config),
@@ -122,25 +132,67 @@ impl Snapshot {
             config: Arc::new(config),
         })
     }
+
+    /// This snapshot with other keys of one issuer: the same generation and everything else shared.
+    ///
+    /// # Panics
+    /// If there is no such issuer.
+    #[must_use]
+    pub fn with_issuer_keys(&self, issuer: usize, loaded: LoadedKeys) -> Self {
+        let mut next = Self {
+            id: SnapshotId::fresh(),
+            generation: self.generation,
+            config: Arc::clone(&self.config),
+            routes: Arc::clone(&self.routes),
+            issuers: self.issuers.clone(),
+            issuer_metrics: self.issuer_metrics.clone(),
+            skipped_keys: self.skipped_keys.clone(),
+            local_keys: self.local_keys.clone(),
+            key_requesters: self.key_requesters.clone(),
+            upstreams: self.upstreams.clone(),
+            tls: self.tls.clone(),
+            strip: self.strip.clone(),
+            trusted_proxies: self.trusted_proxies.clone(),
+            realm: self.realm.clone(),
+            limits: self.limits.clone(),
+        };
+        next.issuers[issuer] = Arc::new(Issuer {
+            name: Arc::clone(&self.issuers[issuer].name),
+            policy: Arc::clone(&self.issuers[issuer].policy),
+            keys: loaded.keys,
+        });
+        next.skipped_keys[issuer] = loaded.skipped;
+        next.local_keys[issuer] = loaded.local;
+        next
+    }
+}
+
+/// The issuers of a snapshot, and what is known of them, in the order of the configuration.
+#[derive(Default)]
+struct Issuers {
+    in_force: Vec<Arc<Issuer>>,
+    skipped: Vec<Vec<SkippedKey>>,
+    local: Vec<Arc<LocalKeys>>,
 }
 
 /// Loads the keys of every issuer; an issuer that fails leaves an error and no entry.
 fn load_issuers(
     config: &Config,
     previous: Option<&Snapshot>,
+    sets: &RemoteKeySets,
     errors: &mut Vec<ConfigError>,
-) -> (Vec<Arc<Issuer>>, Vec<Vec<SkippedKey>>) {
-    let mut issuers = Vec::with_capacity(config.issuers.len());
-    let mut skipped = Vec::with_capacity(config.issuers.len());
+) -> Issuers {
+    let mut issuers = Issuers::default();
     for issuer in &config.issuers {
-        match keys::load(issuer, &config.state_directory) {
+        match keys::load(issuer, &config.state_directory, sets) {
             Ok(loaded) => {
-                issuers.push(Arc::new(Issuer {
+                issuers.in_force.push(Arc::new(Issuer {
                     name: Arc::clone(&issuer.name),
                     policy: kept_policy(&issuer.policy, previous),
                     keys: loaded.keys,
                 }));
-                skipped.push(loaded.skipped);
+                issuers.skipped.push(loaded.skipped);
+                issuers.local.push(loaded.local);
             }
             Err(error) => errors.push(ConfigError {
                 place: issuer.place.clone(),
@@ -149,7 +201,7 @@ fn load_issuers(
             }),
         }
     }
-    (issuers, skipped)
+    issuers
 }
 
 /// The policy itself where it was in force before: then equality is one comparison of pointers.
@@ -324,6 +376,7 @@ mod tests {
             metrics: Metrics::new(1, &[]),
             tickets: rustls::crypto::aws_lc_rs::Ticketer::new().unwrap(),
             clock: Clock::System,
+            keys: Arc::default(),
         };
         let first = built("", None, &fixtures);
         refresh_addresses(&first.upstreams[0]).await;

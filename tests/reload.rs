@@ -56,6 +56,7 @@ impl Rig {
             metrics: Metrics::new(1, Reason::NAMES),
             tickets: rustls::crypto::aws_lc_rs::Ticketer::new().expect("randomness"),
             clock: Clock::manual(NOW).0,
+            keys: Arc::default(),
         };
         let first = Snapshot::build(config, None, &fixtures);
         let publisher = Arc::new(ArcSwap::from_pointee(

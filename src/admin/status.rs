@@ -60,6 +60,8 @@ struct IssuerStatus {
 struct KeyStatus {
     kid: Option<String>,
     algorithms: Vec<&'static str>,
+    /// A file, or a URL without its query; null for a secret.
+    source: Option<String>,
     /// RFC 7638, base64url.
     thumbprint: String,
     /// When it was first loaded.
@@ -68,7 +70,9 @@ struct KeyStatus {
 
 #[derive(Debug, Serialize)]
 struct SkippedStatus {
-    /// Its place in the set, from 0.
+    /// A file, or a URL without its query.
+    source: Option<String>,
+    /// Its place there, from 0.
     index: usize,
     kid: Option<Box<str>>,
     error: String,
@@ -142,12 +146,14 @@ impl IssuerStatus {
         let keys = issuer.keys.iter().map(|key| KeyStatus {
             kid: key.kid().map(str::to_owned),
             algorithms: names(key.algorithms()),
+            source: key.source().map(|source| source.to_string()),
             thumbprint: URL_SAFE_NO_PAD.encode(key.thumbprint()),
             loaded: reload
                 .key_loaded_at(&issuer.name, key.thumbprint())
                 .map(|time| time.to_string()),
         });
         let skipped = skipped.iter().map(|key| SkippedStatus {
+            source: key.source.as_deref().map(str::to_owned),
             index: key.index,
             kid: key.kid.clone(),
             error: key.error.to_string(),

@@ -5,6 +5,7 @@ use std::fmt::{self, Write as _};
 
 use crate::config::{self, Certificates, Config, ConfigError, Environment, Keys, Place, Warning};
 use crate::jwt::SkippedKey;
+use crate::keys::RemoteKeySets;
 use crate::metrics::Metrics;
 use crate::upstream::Upstream;
 use crate::{keys, net};
@@ -86,7 +87,7 @@ fn inspect(config: &Config) -> Findings {
         if matches!(issuer.keys, Keys::Generate(_)) {
             continue;
         }
-        match keys::load(issuer, &config.state_directory) {
+        match keys::load(issuer, &config.state_directory, &RemoteKeySets::none()) {
             Ok(loaded) => found.skipped.extend(
                 loaded
                     .skipped
@@ -117,12 +118,16 @@ fn inspect(config: &Config) -> Findings {
 
 /// A key that is left out, in one line.
 pub(super) fn render_skipped(issuer: &str, key: &SkippedKey) -> String {
+    let source = key
+        .source
+        .as_deref()
+        .map_or_else(String::new, |source| format!(" of {source}"));
     let kid = key
         .kid
         .as_deref()
         .map_or_else(String::new, |kid| format!(" (kid {kid:?})"));
     format!(
-        "issuer {issuer:?}: key {}{kid} is skipped: {}",
+        "issuer {issuer:?}: key {}{source}{kid} is skipped: {}",
         key.index, key.error
     )
 }

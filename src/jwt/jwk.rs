@@ -1,5 +1,7 @@
 //! JSON Web Keys (RFC 7517, RFC 7518 §6, RFC 8037 §2): a bad key of a set is skipped and named, the rest serve.
 
+use std::sync::Arc;
+
 use crate::json::{self, JsonError, Object, Value};
 
 use super::pem::UNSUPPORTED_CURVE;
@@ -24,7 +26,9 @@ pub struct ParsedJwkSet {
 /// A key that is not used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SkippedKey {
-    /// Its place in the set, from 0.
+    /// Where it came from, in words for an operator.
+    pub source: Option<Arc<str>>,
+    /// Its place there, from 0.
     pub index: usize,
     /// Its `kid`, if it has a readable one.
     pub kid: Option<Box<str>>,
@@ -76,6 +80,7 @@ pub fn parse_jwk_set(document: &[u8]) -> Result<ParsedJwkSet, JwkSetError> {
                 keys.push(key);
             }
             Err(error) => skipped.push(SkippedKey {
+                source: None,
                 index,
                 kid: readable_kid(element),
                 error,

@@ -127,6 +127,7 @@ fn only<T>(mut all: impl Iterator<Item = T>) -> Option<T> {
 
 fn skip(index: usize, key: &VerifyingKey, error: KeyError) -> SkippedKey {
     SkippedKey {
+        source: key.source().cloned(),
         index,
         kid: key.kid().map(Into::into),
         error,

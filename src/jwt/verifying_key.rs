@@ -1,6 +1,7 @@
 //! One key that was found fit to verify. It stays with the snapshot; what checks signatures is prepared from it.
 
 use std::fmt;
+use std::sync::Arc;
 
 use aws_lc_rs::hmac;
 
@@ -14,8 +15,11 @@ use super::{
 };
 
 /// A key that can verify: for each of its algorithms it was prepared once when it was loaded, to prove that it can be.
+#[derive(Clone)]
 pub struct VerifyingKey {
     kid: Option<Box<str>>,
+    /// Where it came from.
+    source: Option<Arc<str>>,
     /// Its place in the document that it came from.
     place: Option<usize>,
     thumbprint: [u8; 32],
@@ -23,6 +27,7 @@ pub struct VerifyingKey {
     material: Material,
 }
 
+#[derive(Clone)]
 enum Material {
     Public(PublicKey),
     Secret(Secret),
@@ -60,6 +65,7 @@ impl VerifyingKey {
         }
         Ok(Self {
             kid: None,
+            source: None,
             place: None,
             thumbprint: secret_thumbprint(secret),
             algorithms,
@@ -78,6 +84,7 @@ impl VerifyingKey {
         }
         Ok(Self {
             kid: kid.map(Into::into),
+            source: None,
             place: None,
             thumbprint: key.thumbprint(),
             algorithms,
@@ -90,6 +97,20 @@ impl VerifyingKey {
     pub fn with_kid(mut self, kid: &str) -> Self {
         self.kid = Some(kid.into());
         self
+    }
+
+    /// The same key as one of that source: its first, if it came from no place in a set.
+    #[must_use]
+    pub fn with_source(mut self, source: &Arc<str>) -> Self {
+        self.source = Some(Arc::clone(source));
+        self.place.get_or_insert_default();
+        self
+    }
+
+    /// Where it came from, in words for an operator; the first of several sources that have it.
+    #[must_use]
+    pub fn source(&self) -> Option<&Arc<str>> {
+        self.source.as_ref()
     }
 
     /// Its `kid`.

@@ -1,15 +1,19 @@
-//! Local keys: JWK Set files, PEM files, secrets.
+//! The keys of an issuer: of JWK Set files, PEM files, secrets, and of what was fetched, together.
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::config::{Issuer, KeySource, Keys, PemFile};
-use crate::jwt::{Algorithm, JWK_SET_MAX_BYTES, KeySet, SkippedKey, VerifyingKey};
+use crate::jwt::{
+    Algorithm, JWK_SET_MAX_BYTES, KeyError, KeySet, ParsedJwkSet, SkippedKey, VerifyingKey,
+    parse_jwk_set,
+};
 use crate::secret::Secret;
 
 use super::private_file::read_limited;
 use super::set::no_usable_key;
-use super::{generated_key, usable_keys};
+use super::{RemoteKeySets, SourceId, generated_key, usable_keys};
 
 /// Most bytes that are read of a key file: one more than a JWK Set may have, so that the parser sees that it is too large.
 const MAX_FILE: u64 = JWK_SET_MAX_BYTES as u64 + 1;
@@ -21,6 +25,15 @@ pub struct LoadedKeys {
     pub keys: KeySet,
     /// Those left out, for the log and `/status`.
     pub skipped: Vec<SkippedKey>,
+    /// What the local sources gave: with it the remote ones can be looked at again alone.
+    pub local: Arc<LocalKeys>,
+}
+
+/// What the local sources of an issuer hold, each found right by itself.
+#[derive(Debug, Default)]
+pub struct LocalKeys {
+    keys: Vec<VerifyingKey>,
+    skipped: Vec<SkippedKey>,
 }
 
 /// Why an issuer's keys cannot be loaded: exit 78, or the old ones stay.
@@ -33,58 +46,130 @@ pub struct KeysError {
     pub problem: String,
 }
 
-/// Loads the keys of an issuer.
+/// Loads the keys of an issuer: all its sources together, the remote ones from `sets`.
 ///
 /// A bad key of a JWK Set is skipped and named, because the set is someone else's; what gateway.toml names one by one
-/// must be right.
+/// must be right. Each local source must have a usable key. A remote source is never an error: what it has not given yet is
+/// not there, and an issuer may have no key at all until it has.
 ///
 /// # Errors
 /// [`KeysError`]: a file that cannot be read or parsed, a PEM key or secret that cannot be used, no usable key at all.
-pub fn load(issuer: &Issuer, state_directory: &Path) -> Result<LoadedKeys, KeysError> {
-    match &issuer.keys {
-        Keys::Public(sources) => public(issuer, sources),
-        Keys::Secret(secret) => hmac_secret(issuer, secret),
-        Keys::Generate(algorithm) => generate(issuer, state_directory, *algorithm),
-    }
-}
-
-fn public(issuer: &Issuer, sources: &[KeySource]) -> Result<LoadedKeys, KeysError> {
-    let mut loaded = LoadedKeys {
-        keys: KeySet::default(),
-        skipped: Vec::new(),
+pub fn load(
+    issuer: &Issuer,
+    state_directory: &Path,
+    sets: &RemoteKeySets,
+) -> Result<LoadedKeys, KeysError> {
+    let local = match &issuer.keys {
+        Keys::Public(sources) => public(issuer, sources)?,
+        Keys::Secret(secret) => LocalKeys::of(vec![hmac_secret(issuer, secret)?]),
+        Keys::Generate(algorithm) => {
+            LocalKeys::of(vec![generate(issuer, state_directory, *algorithm)?])
+        }
     };
-    for source in sources {
-        loaded = match source {
-            KeySource::JwksFile(file) => jwks_file(issuer, file)?,
-            KeySource::PemFiles(files) => pem_files(issuer, files)?,
-            KeySource::Remote(_) => loaded,
-        };
+    let loaded = load_remote(issuer, &Arc::new(local), sets);
+    if loaded.keys.is_empty() && issuer.keys.remote().next().is_none() {
+        // Sources that are right by themselves give different keys the same name.
+        return Err(KeysError {
+            file: setting(issuer, ""),
+            problem: no_usable_key(&loaded.skipped),
+        });
     }
+    loaded.log_skipped(&issuer.name);
     Ok(loaded)
 }
 
-fn jwks_file(issuer: &Issuer, file: &Path) -> Result<LoadedKeys, KeysError> {
+/// The keys of an issuer with what its remote sources have given by now. No key file is read: what those hold is as it was
+/// when they were loaded.
+#[must_use]
+pub fn load_remote(issuer: &Issuer, local: &Arc<LocalKeys>, sets: &RemoteKeySets) -> LoadedKeys {
+    let (mut keys, mut skipped) = (local.keys.clone(), local.skipped.clone());
+    for id in SourceId::all_of(issuer) {
+        let held = sets.current(&id, issuer.refresh.stale_for);
+        // The registry takes nothing that is no set.
+        let parsed = held.and_then(|held| parse_jwk_set(&held.document).ok());
+        if let Some(parsed) = parsed {
+            take(parsed, id.name(), &mut keys, &mut skipped);
+        }
+    }
+    let (keys, unusable) = KeySet::new(keys, issuer.policy.algorithms);
+    skipped.extend(unusable);
+    LoadedKeys {
+        keys,
+        skipped,
+        local: Arc::clone(local),
+    }
+}
+
+fn take(
+    parsed: ParsedJwkSet,
+    source: &Arc<str>,
+    keys: &mut Vec<VerifyingKey>,
+    skipped: &mut Vec<SkippedKey>,
+) {
+    let named = |key: VerifyingKey| key.with_source(source);
+    keys.extend(parsed.keys.into_iter().map(named));
+    skipped.extend(parsed.skipped.into_iter().map(|key| SkippedKey {
+        source: Some(Arc::clone(source)),
+        ..key
+    }));
+}
+
+impl LoadedKeys {
+    /// Says which keys are left out.
+    pub fn log_skipped(&self, issuer: &str) {
+        for key in &self.skipped {
+            let (source, kid) = (key.source.as_deref(), key.kid.as_deref());
+            let (index, error) = (key.index, &key.error);
+            // Providers publish keys for other uses beside ours.
+            if let KeyError::NotUsable(_) = error {
+                tracing::info!(issuer, source, index, kid, %error, "a key is not used");
+            } else {
+                tracing::warn!(issuer, source, index, kid, %error, "a key is not used");
+            }
+        }
+    }
+}
+
+impl LocalKeys {
+    fn of(keys: Vec<VerifyingKey>) -> Self {
+        Self {
+            keys,
+            skipped: Vec::new(),
+        }
+    }
+}
+
+fn public(issuer: &Issuer, sources: &[KeySource]) -> Result<LocalKeys, KeysError> {
+    let mut local = LocalKeys::default();
+    for source in sources {
+        match source {
+            KeySource::JwksFile(file) => jwks_file(issuer, file, &mut local)?,
+            KeySource::PemFiles(files) => local.keys.append(&mut pem_files(issuer, files)?),
+            KeySource::Remote(_) => {}
+        }
+    }
+    Ok(local)
+}
+
+fn jwks_file(issuer: &Issuer, file: &Path, local: &mut LocalKeys) -> Result<(), KeysError> {
     let fault = |problem: String| KeysError {
         file: file.to_owned(),
         problem,
     };
     let document = read(file)?;
-    let (keys, skipped) = usable_keys(&document, issuer.policy.algorithms)
-        .map_err(|error| fault(error.to_string()))?;
-    for key in &skipped {
-        tracing::warn!(
-            issuer = &*issuer.name,
-            file = %file.display(),
-            index = key.index,
-            kid = key.kid.as_deref(),
-            error = %key.error,
-            "a key is not used"
-        );
-    }
-    Ok(LoadedKeys { keys, skipped })
+    // By itself: what it is together with other sources is another question.
+    usable_keys(&document, issuer.policy.algorithms).map_err(|error| fault(error.to_string()))?;
+    let parsed = parse_jwk_set(&document).map_err(|error| fault(error.to_string()))?;
+    take(
+        parsed,
+        &source_name(file),
+        &mut local.keys,
+        &mut local.skipped,
+    );
+    Ok(())
 }
 
-fn pem_files(issuer: &Issuer, files: &[PemFile]) -> Result<LoadedKeys, KeysError> {
+fn pem_files(issuer: &Issuer, files: &[PemFile]) -> Result<Vec<VerifyingKey>, KeysError> {
     let mut keys = Vec::with_capacity(files.len());
     for file in files {
         let key = VerifyingKey::from_pem(&read(&file.path)?, file.kid.as_deref());
@@ -94,27 +179,35 @@ fn pem_files(issuer: &Issuer, files: &[PemFile]) -> Result<LoadedKeys, KeysError
         })?);
     }
     // The index of a skipped key is its place among those given.
-    named_one_by_one(issuer, keys, |skipped| {
+    named_one_by_one(issuer, &keys, |skipped| {
         let file = skipped.and_then(|key| files.get(key.index));
-        file.map_or_else(|| setting(issuer, "pem_files"), |file| file.path.clone())
-    })
+        file.map_or_else(|| setting(issuer, ".pem_files"), |file| file.path.clone())
+    })?;
+    let named = |(key, file): (VerifyingKey, &PemFile)| key.with_source(&source_name(&file.path));
+    Ok(keys.into_iter().zip(files).map(named).collect())
 }
 
-fn hmac_secret(issuer: &Issuer, secret: &Secret) -> Result<LoadedKeys, KeysError> {
-    let place = || setting(issuer, "secret");
+/// What an operator knows a file by.
+fn source_name(file: &Path) -> Arc<str> {
+    file.display().to_string().into()
+}
+
+fn hmac_secret(issuer: &Issuer, secret: &Secret) -> Result<VerifyingKey, KeysError> {
+    let place = || setting(issuer, ".secret");
     let key = VerifyingKey::from_secret(secret, issuer.policy.algorithms);
     let key = key.map_err(|error| KeysError {
         file: place(),
         problem: error.to_string(),
     })?;
-    named_one_by_one(issuer, vec![key], |_| place())
+    named_one_by_one(issuer, std::slice::from_ref(&key), |_| place())?;
+    Ok(key)
 }
 
 fn generate(
     issuer: &Issuer,
     state_directory: &Path,
     algorithm: Algorithm,
-) -> Result<LoadedKeys, KeysError> {
+) -> Result<VerifyingKey, KeysError> {
     let generated = generated_key(state_directory, &issuer.name, algorithm)?;
     if generated.made {
         tracing::warn!(
@@ -127,34 +220,37 @@ fn generate(
         file: generated.file.clone(),
         problem: error.to_string(),
     })?;
-    named_one_by_one(issuer, vec![key], |_| generated.file.clone())
+    named_one_by_one(issuer, std::slice::from_ref(&key), |_| {
+        generated.file.clone()
+    })?;
+    Ok(key.with_source(&source_name(&generated.file)))
 }
 
-/// A set of keys of which each must be usable; `place` says where a key that is not came from.
+/// Each of these keys must be usable; `place` says where one that is not came from.
 fn named_one_by_one(
     issuer: &Issuer,
-    keys: Vec<VerifyingKey>,
+    keys: &[VerifyingKey],
     place: impl Fn(Option<&SkippedKey>) -> PathBuf,
-) -> Result<LoadedKeys, KeysError> {
-    let (keys, skipped) = KeySet::new(keys, issuer.policy.algorithms);
+) -> Result<(), KeysError> {
+    let (set, skipped) = KeySet::new(keys.to_vec(), issuer.policy.algorithms);
     if let Some(first) = skipped.first() {
         return Err(KeysError {
             file: place(Some(first)),
             problem: first.error.to_string(),
         });
     }
-    if keys.is_empty() {
+    if set.is_empty() {
         return Err(KeysError {
             file: place(None),
             problem: no_usable_key(&skipped),
         });
     }
-    Ok(LoadedKeys { keys, skipped })
+    Ok(())
 }
 
 /// A key of gateway.toml, where an error has no file of its own.
 fn setting(issuer: &Issuer, key: &str) -> PathBuf {
-    PathBuf::from(format!("issuers.{}.keys.{key}", issuer.name))
+    PathBuf::from(format!("issuers.{}.keys{key}", issuer.name))
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, KeysError> {

@@ -28,7 +28,7 @@ pub use discovery::{DiscoveryError, jwks_uri};
 pub use fetch::{Document, FetchError, Fetched, KeyClient};
 pub use generate::{GeneratedKey, generated_key};
 pub use held_set::{HeldSet, RefusedSet};
-pub use load::{KeysError, LoadedKeys, load};
+pub use load::{KeysError, LoadedKeys, LocalKeys, load, load_remote};
 pub use refresher::Refreshers;
 pub use registry::{RemoteKeySets, SetChange};
 pub use requester::{KeyRequest, KeyRequester, KeyRequests};

@@ -216,6 +216,12 @@ impl RemoteKeySets {
     }
 }
 
+impl Default for RemoteKeySets {
+    fn default() -> Self {
+        Self::none()
+    }
+}
+
 impl Known {
     fn is_in_force(&self, id: &SourceId) -> bool {
         self.in_force.as_ref().is_none_or(|ids| ids.contains(id))

@@ -8,6 +8,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use crate::config::{Issuer, KeyLocation, RemoteKeys};
 
 use super::private_file::hexadecimal;
+use super::shown;
 
 /// A remote source: the issuer's name, its `iss` and the place of its keys. Who changes one of them has another source, and
 /// never sees what was fetched for the old one; how it is fetched (CA, proxy) does not count.
@@ -74,14 +75,13 @@ impl SourceId {
     }
 }
 
-/// The first URL that is fetched. A query may hold what is not for everybody's eyes.
+/// The first URL that is fetched.
 fn name(location: &KeyLocation) -> String {
     let url = match location {
         KeyLocation::Discovery(documents) => documents.first(),
         KeyLocation::Jwks(set) => Some(set),
     };
-    let text = url.map(ToString::to_string).unwrap_or_default();
-    text.split('?').next().unwrap_or_default().to_owned()
+    url.map(shown::url).unwrap_or_default()
 }
 
 impl fmt::Debug for SourceId {

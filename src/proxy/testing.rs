@@ -211,6 +211,7 @@ fn snapshot(text: &str, metrics: &Arc<Metrics>) -> Snapshot {
         metrics: Arc::clone(metrics),
         tickets: rustls::crypto::aws_lc_rs::Ticketer::new().unwrap(),
         clock: Clock::System,
+        keys: Arc::default(),
     };
     let config = config.unwrap_or_else(|errors| panic!("{errors}"));
     Snapshot::build(config, None, &fixtures).unwrap_or_else(|errors| panic!("{errors}"))

@@ -118,6 +118,8 @@ pub(crate) fn snapshot(generation: u64, config: Config) -> Snapshot {
         issuers: vec![],
         issuer_metrics: vec![],
         skipped_keys: vec![],
+        local_keys: vec![],
+        key_requesters: vec![],
         upstreams: vec![],
         tls: None,
         strip: StripSet::default(),
@@ -133,6 +135,7 @@ pub(crate) fn fixtures() -> Fixtures {
         metrics: Metrics::new(1, &[]),
         tickets: Arc::new(NoTickets),
         clock: Clock::manual(crate::clock::UnixTime::from_seconds(1_700_000_000)).0,
+        keys: Arc::default(),
     }
 }
 

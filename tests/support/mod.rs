@@ -77,6 +77,7 @@ impl Fixture {
             metrics: Metrics::new(1, Reason::NAMES),
             tickets: rustls::crypto::aws_lc_rs::Ticketer::new().expect("randomness"),
             clock: Clock::manual(NOW).0,
+            keys: std::sync::Arc::default(),
         };
         let snapshot =
             Snapshot::build(config, None, &fixtures).unwrap_or_else(|errors| panic!("{errors}"));

@@ -85,6 +85,7 @@ impl Workshop {
                 metrics: Metrics::new(1, Reason::NAMES),
                 tickets: rustls::crypto::aws_lc_rs::Ticketer::new().expect("randomness"),
                 clock: Clock::manual(UnixTime::from_seconds(START)).0,
+                keys: std::sync::Arc::default(),
             },
         }
     }

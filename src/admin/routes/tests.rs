@@ -167,6 +167,7 @@ async fn status_names_keys_and_what_was_left_out_but_no_secret() {
     let mut snapshot = snapshot(1, config());
     snapshot.issuers = vec![issuer_with_keys("corp", &["a", "b"])];
     snapshot.skipped_keys = vec![vec![SkippedKey {
+        source: Some("keys.json".into()),
         index: 4,
         kid: None,
         error: KeyError::RsaSize { bits: 1024 },
@@ -182,6 +183,7 @@ async fn status_names_keys_and_what_was_left_out_but_no_secret() {
     assert_eq!(key["loaded"], "2023-11-14T22:13:20Z");
     assert_eq!(key["thumbprint"].as_str().unwrap().len(), 43);
     let expected = serde_json::json!([{
+        "source": "keys.json",
         "index": 4,
         "kid": null,
         "error": "RSA key of 1024 bits: at least 2048 and at most 8192 are needed",

@@ -92,6 +92,7 @@ impl Fixture {
             metrics: Metrics::new(1, Reason::NAMES),
             tickets: rustls::crypto::aws_lc_rs::Ticketer::new().map_err(|_| Failure::Randomness)?,
             clock,
+            keys: std::sync::Arc::default(),
         };
         Ok(Self {
             algorithm,

@@ -166,6 +166,7 @@ fn make_files(config: Config) -> Result<Option<PathBuf>, Failure> {
         metrics: Metrics::new(1, Reason::NAMES),
         tickets,
         clock: Clock::System,
+        keys: std::sync::Arc::default(),
     };
     let snapshot = Snapshot::build(config, None, &fixtures)?;
     let certificate = snapshot

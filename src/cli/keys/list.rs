@@ -9,9 +9,10 @@ use serde_json::json;
 use crate::cli::config_file::ConfigFile;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::output::{printable, write_out};
+use crate::clock::Clock;
 use crate::config::{Issuer, KeyLocation, KeySource, Keys};
 use crate::jwt::{Algorithm, VerifyingKey};
-use crate::keys::{self, LoadedKeys};
+use crate::keys::{self, LoadedKeys, RemoteKeySets};
 
 /// List the keys of each issuer, and those that are skipped
 ///
@@ -45,11 +46,12 @@ impl List {
     /// Lists the keys.
     pub(super) fn execute(&self) -> Result<Exit, Failure> {
         let config = self.config.load()?;
+        let sets = RemoteKeySets::new(&config.state_directory, Clock::System);
         let mut all = Vec::new();
         for issuer in &config.issuers {
             all.push(listed(
                 issuer,
-                &keys::load(issuer, &config.state_directory)?,
+                &keys::load(issuer, &config.state_directory, &sets)?,
             ));
         }
         if self.json {

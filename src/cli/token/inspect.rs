@@ -19,7 +19,7 @@ use crate::clock::{Clock, UnixTime};
 use crate::config::Config;
 use crate::gate::Rejection;
 use crate::jwt::{self, TokenError};
-use crate::keys;
+use crate::keys::{self, RemoteKeySets};
 
 /// More than any gateway takes; a file given by mistake is not read to its end.
 const MOST_BYTES: u64 = 1024 * 1024;
@@ -104,9 +104,10 @@ fn bare(text: &str) -> &str {
 }
 
 fn verdict(config: &Config, token: &str, now: UnixTime) -> Result<Verdict, Failure> {
+    let sets = RemoteKeySets::new(&config.state_directory, Clock::System);
     let mut issuers = Vec::new();
     for issuer in &config.issuers {
-        let loaded = keys::load(issuer, &config.state_directory)?;
+        let loaded = keys::load(issuer, &config.state_directory, &sets)?;
         for skipped in &loaded.skipped {
             write_err(crate::cli::check::render_skipped(&issuer.name, skipped));
         }
