@@ -12,9 +12,9 @@ mod private_file;
 mod refresher;
 mod registry;
 mod requester;
+mod schedule;
 #[cfg(test)]
 mod scripted;
-mod schedule;
 mod set;
 mod shown;
 mod source;

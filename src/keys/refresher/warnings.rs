@@ -114,6 +114,7 @@ mod tests {
     #[test]
     fn keys_for_something_else_are_no_reason_to_warn() {
         let key = |index, error| SkippedKey {
+            source: None,
             index,
             kid: Some("k".into()),
             error,

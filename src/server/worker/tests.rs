@@ -66,7 +66,7 @@ fn start_with(workers: usize, server: &str, access_log: AccessLog) -> Running {
         metrics: Arc::clone(&metrics),
         tickets: rustls::crypto::aws_lc_rs::Ticketer::new().unwrap(),
         clock: Clock::System,
-        keys: std::sync::Arc::default(),
+        keys: Arc::default(),
     };
     let snapshot = snapshot(server, &directory, &fixtures);
     let shared = Arc::new(SharedState {
