@@ -12,6 +12,7 @@ use prometheus_client::registry::Registry;
 use super::families::{self, Family};
 use super::handles::{ConnectionError, UpstreamEvent};
 use super::histogram::HistogramSum;
+use super::key_use::{KeyCounts, LabelledKey};
 use super::keys::KeyFetch;
 use super::labels::{CODES, METHODS};
 use super::process::Process;
@@ -214,8 +215,42 @@ impl Collector for Metrics {
             dropped,
         )?;
         self.encode_config(&mut out)?;
+        encode_key_uses(&self.key_uses.by_label(), &mut out)?;
         encode_process(&Process::read(), &mut out)
     }
+}
+
+fn encode_key_uses(keys: &[LabelledKey], out: &mut DescriptorEncoder) -> fmt::Result {
+    type Value = fn(&KeyCounts) -> Option<i64>;
+    let counters = [
+        (
+            &families::KEY_TOKENS,
+            (|counts| counts.tokens) as fn(&KeyCounts) -> u64,
+        ),
+        (&families::KEY_PRESENTED, |counts| counts.presented),
+    ];
+    for (family, value) in counters {
+        let mut family = start(out, family)?;
+        for key in keys {
+            counter_if_any(&mut family, &key.labels(), value(&key.counts))?;
+        }
+    }
+    let gauges = [
+        (
+            &families::KEY_LAST_TOKEN,
+            (|counts| counts.last_token) as Value,
+        ),
+        (&families::KEY_NEWEST_EXPIRY, |counts| counts.newest_expiry),
+    ];
+    for (family, value) in gauges {
+        let mut family = start(out, family)?;
+        for key in keys {
+            if let Some(value) = value(&key.counts) {
+                family.encode_family(&key.labels())?.encode_gauge(&value)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn encode_process(process: &Process, out: &mut DescriptorEncoder) -> fmt::Result {

@@ -129,6 +129,14 @@ families! {
         "When a certificate expires, in seconds since 1970";
     BUILD: Info "portcullis_build_info" ["version"]
         "The version that runs";
+    KEY_TOKENS: Counter "portcullis_key_tokens_total" ["issuer", "kid"]
+        "Good tokens that a key has verified, each as often as it came";
+    KEY_PRESENTED: Counter "portcullis_key_presented_after_removal_total" ["issuer", "kid"]
+        "Tokens that named a key after it was removed, and were refused";
+    KEY_LAST_TOKEN: Gauge "portcullis_key_last_token_timestamp_seconds" ["issuer", "kid"]
+        "When the last good token of a key came, in seconds since 1970";
+    KEY_NEWEST_EXPIRY: Gauge "portcullis_key_newest_expiry_timestamp_seconds" ["issuer", "kid"]
+        "When the last of the tokens that a key has verified expires, in seconds since 1970";
     PROCESS_CPU: Counter "process_cpu_seconds_total" []
         "CPU time of the process";
     PROCESS_MEMORY: Gauge "process_resident_memory_bytes" []

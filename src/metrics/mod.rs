@@ -7,6 +7,7 @@ mod encode;
 mod families;
 mod handles;
 mod histogram;
+mod key_use;
 mod keys;
 mod labels;
 mod process;
@@ -15,6 +16,9 @@ mod shard;
 
 pub use families::{FAMILIES, Family, Kind};
 pub use handles::{ConnectionError, IssuerMetrics, RouteMetrics, UpstreamMetrics, WorkerMetrics};
+pub use key_use::{
+    IssuerKeyUses, KeyCounts, KeyInForce, KeyName, KeyTally, KeyUse, KeyUses, KnownKey,
+};
 pub use keys::{KeyFetch, KeyMetrics, KeySetAge};
 pub use registry::{CertificateExpiry, IssuerKeys, Metrics};
 pub use shard::WorkerId;

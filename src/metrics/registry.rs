@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::handles::{self, IssuerMetrics, RouteMetrics, UpstreamMetrics, WorkerMetrics};
+use super::key_use::KeyUses;
 use super::keys::{KeyMetrics, KeySetAge, KeySetAges};
 use super::shard::WorkerId;
 
@@ -31,6 +32,7 @@ pub struct Metrics {
     pub(super) generation: AtomicU64,
     pub(super) issuer_keys: Mutex<Vec<IssuerKeys>>,
     pub(super) certificates: Mutex<Vec<CertificateExpiry>>,
+    pub(super) key_uses: Arc<KeyUses>,
 }
 
 /// How many keys of an issuer are in use.
@@ -75,6 +77,7 @@ impl Metrics {
             generation: AtomicU64::new(0),
             issuer_keys: Mutex::default(),
             certificates: Mutex::default(),
+            key_uses: Arc::new(KeyUses::new(workers)),
         })
     }
 
@@ -112,6 +115,12 @@ impl Metrics {
     #[must_use]
     pub fn key_set_age(&self, issuer: &Arc<str>) -> Arc<KeySetAge> {
         self.key_set_ages.add(issuer)
+    }
+
+    /// The uses of all keys.
+    #[must_use]
+    pub fn key_uses(&self) -> &Arc<KeyUses> {
+        &self.key_uses
     }
 
     /// The counters of one worker.

@@ -3,7 +3,9 @@ use std::time::Duration;
 
 use http::Method;
 
-use crate::metrics::{CertificateExpiry, FAMILIES, IssuerKeys, Kind, WorkerId};
+use crate::metrics::{
+    CertificateExpiry, FAMILIES, IssuerKeys, KeyInForce, KeyName, Kind, WorkerId,
+};
 
 use super::*;
 
@@ -29,6 +31,21 @@ fn filled() -> Arc<Metrics> {
     worker.handed_over();
     worker.connection_error(ConnectionError::Handshake);
     metrics.access_log_dropped(3);
+    let name = KeyName {
+        kid: Some("k\"1\n"),
+        thumbprint: &[0; 32],
+    };
+    let in_force = KeyInForce {
+        name,
+        algorithms: ["RS256"].into(),
+    };
+    let uses = metrics.key_uses();
+    uses.publish(&[("corp", vec![in_force])], 1_700_000_000);
+    let key = uses.of("corp", std::iter::once(name)).in_force.remove(0);
+    let tally = key.tally(WorkerId(1)).unwrap();
+    tally.verified(Some(1_700_000_300), None);
+    tally.accepted(1_700_000_001);
+    tally.presented(1_700_000_002);
     metrics.set_generation(4);
     metrics.set_issuer_keys(vec![IssuerKeys {
         issuer: "corp".into(),
@@ -56,6 +73,10 @@ fn a_scrape_adds_the_shards_up() {
         r#"portcullis_http_request_duration_seconds_bucket{le="+Inf",route="orders"} 3"#,
         r#"portcullis_rejections_total{route="orders",reason="expired"} 1"#,
         r#"portcullis_tokens_accepted_total{issuer="corp"} 1"#,
+        r#"portcullis_key_tokens_total{issuer="corp",kid="k\"1\n"} 1"#,
+        r#"portcullis_key_presented_after_removal_total{issuer="corp",kid="k\"1\n"} 1"#,
+        r#"portcullis_key_last_token_timestamp_seconds{issuer="corp",kid="k\"1\n"} 1700000001"#,
+        r#"portcullis_key_newest_expiry_timestamp_seconds{issuer="corp",kid="k\"1\n"} 1700000300"#,
         r#"portcullis_upstream_request_duration_seconds_bucket{le="10.0",upstream="orders"} 0"#,
         r#"portcullis_upstream_request_duration_seconds_bucket{le="+Inf",upstream="orders"} 1"#,
         r#"portcullis_upstream_connections_total{upstream="orders"} 1"#,
