@@ -11,6 +11,8 @@ use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_ma
 use jsonwebtoken::{DecodingKey, Validation};
 use portcullis::gate::WorkerMemory;
 use portcullis::jwt::{Algorithm, CompactJws, PreparedKey};
+use portcullis::keys::KeyRequester;
+use portcullis::metrics::WorkerId;
 use serde_json::json;
 use support::{Fixture, ISSUER, ROUTES, claims, claims_with, get, head};
 
@@ -57,7 +59,7 @@ fn with_token(criterion: &mut Criterion) {
         let token = fixture.sign(algorithm, &claims());
         let field = format!("Bearer {token}");
         let request = || head(get("/orders/1").header("authorization", &field));
-        let mut memory = WorkerMemory::new(0);
+        let mut memory = WorkerMemory::of_worker(WorkerId(0), 0);
         group.bench_function(BenchmarkId::new("decide", algorithm.name()), |bencher| {
             bencher.iter_batched(
                 request,
@@ -65,7 +67,7 @@ fn with_token(criterion: &mut Criterion) {
                 BatchSize::SmallInput,
             );
         });
-        let mut memory = WorkerMemory::new(1 << 20);
+        let mut memory = WorkerMemory::of_worker(WorkerId(0), 1 << 20);
         group.bench_function(BenchmarkId::new("cached", algorithm.name()), |bencher| {
             bencher.iter_batched(
                 request,
@@ -98,7 +100,10 @@ fn with_token(criterion: &mut Criterion) {
 /// Refusals, beside the one that reads no token at all. The goal: at most 2 µs more, except for a forgery.
 fn refused(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("refused");
-    let fixture = Fixture::new(&[Algorithm::Rs256], &routes(0));
+    let mut fixture = Fixture::new(&[Algorithm::Rs256], &routes(0));
+    let (requester, _requests) = KeyRequester::channel(fixture.metrics.keys("test"));
+    fixture.snapshot.key_requesters = vec![Some(requester)];
+    let fixture = fixture;
     let other = Fixture::new(&[Algorithm::Rs256], &routes(0));
     let changed = |changes| fixture.sign(Algorithm::Rs256, &claims_with(&changes));
     let good = changed(json!({}));
@@ -120,7 +125,7 @@ fn refused(criterion: &mut Criterion) {
                 None => request,
             })
         };
-        let mut memory = WorkerMemory::new(1 << 20);
+        let mut memory = WorkerMemory::of_worker(WorkerId(0), 1 << 20);
         let mut good = head(get("/orders/1").header("authorization", format!("Bearer {good}")));
         assert!(fixture.decide_with(&mut memory, &mut good).is_ok());
         let refusal = fixture.decide_with(&mut memory, &mut request());

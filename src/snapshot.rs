@@ -1,5 +1,7 @@
 //! What one request sees: routes, issuers with their keys, upstreams, certificates. Immutable, replaced as a whole.
 
+mod key_uses;
+
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,6 +17,8 @@ use crate::net::{self, CertificateError, ServerTls};
 use crate::routing::{Access, Route, RouteTable};
 use crate::upstream::{Upstream, take_over_addresses};
 
+pub use key_uses::{SnapshotKeyUses, name_of};
+
 /// One generation of everything that a decision needs.
 pub struct Snapshot {
     /// Which one it is: no other of this process has the same.
@@ -29,6 +33,8 @@ pub struct Snapshot {
     pub issuers: Vec<Arc<Issuer>>,
     /// Their counters, in the same order.
     pub issuer_metrics: Vec<Arc<IssuerMetrics>>,
+    /// What counts for their keys.
+    pub key_uses: SnapshotKeyUses,
     /// Their keys that were left out, in the same order.
     pub skipped_keys: Vec<Vec<SkippedKey>>,
     /// What their local sources hold, in the same order.
@@ -119,6 +125,7 @@ impl Snapshot {
                 .iter()
                 .map(|issuer| fixtures.metrics.issuer(&issuer.name))
                 .collect(),
+            key_uses: SnapshotKeyUses::of(&issuers.in_force, fixtures.metrics.key_uses()),
             issuers: issuers.in_force,
             skipped_keys: issuers.skipped,
             local_keys: issuers.local,
@@ -149,6 +156,7 @@ impl Snapshot {
             skipped_keys: self.skipped_keys.clone(),
             local_keys: self.local_keys.clone(),
             key_requesters: self.key_requesters.clone(),
+            key_uses: SnapshotKeyUses::default(),
             upstreams: self.upstreams.clone(),
             tls: self.tls.clone(),
             strip: self.strip.clone(),
@@ -163,6 +171,7 @@ impl Snapshot {
         });
         next.skipped_keys[issuer] = loaded.skipped;
         next.local_keys[issuer] = loaded.local;
+        next.key_uses = self.key_uses.with(&next.issuers);
         next
     }
 }

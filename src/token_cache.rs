@@ -15,7 +15,7 @@ use quick_cache::{Equivalent, OptionsBuilder, Weighter};
 use smallvec::SmallVec;
 
 use crate::headers::{ClaimFields, ClaimHeaders, HeaderSetId, OwnNames};
-use crate::jwt::{Issuer, VerifiedToken};
+use crate::jwt::{Issuer, KeyPlace, VerifiedToken};
 
 /// The verified tokens of one worker. `N` is what the owner notes down on each.
 pub struct TokenCache<N> {
@@ -67,18 +67,18 @@ impl<N: Copy + Default> TokenCache<N> {
         Some(Rc::clone(&held.token))
     }
 
-    /// Remembers a token that was just verified by the issuer of that index in `snapshot`, if there is room for it. Its field
+    /// Remembers a token that was just verified by the key at that place in `snapshot`, if there is room for it. Its field
     /// lines for `headers` are built now.
     pub fn insert(
         &mut self,
         token: &[u8],
         verified: VerifiedToken,
-        (snapshot, issuer): (u64, usize),
+        in_force: (u64, KeyPlace),
         headers: &ClaimHeaders,
     ) -> Rc<CachedToken<N>> {
         let verified = Rc::new(CachedToken {
             token: verified,
-            in_force: Cell::new((snapshot, issuer)),
+            in_force: Cell::new(in_force),
             note: Cell::default(),
             fields: RefCell::default(),
         });
@@ -147,8 +147,8 @@ impl<N: Copy + Default> TokenCache<N> {
 /// A token that was verified, and what was found out about it since.
 pub struct CachedToken<N> {
     token: VerifiedToken,
-    /// The last snapshot under which it was found in force (0: none), and its issuer there.
-    in_force: Cell<(u64, usize)>,
+    /// The last snapshot under which it was found in force, and the place of its key there.
+    in_force: Cell<(u64, KeyPlace)>,
     note: Cell<N>,
     fields: RefCell<Sets>,
 }
@@ -163,16 +163,19 @@ impl<N: Copy + Default> CachedToken<N> {
         &self.token
     }
 
-    /// The index of its issuer, if policy and key are in force; found out once for each snapshot.
+    /// The place of its key, if it was found in that snapshot before.
     #[must_use]
-    pub fn issuer_in(&self, snapshot: u64, issuers: &[Arc<Issuer>]) -> Option<usize> {
-        let (checked, issuer) = self.in_force.get();
-        if checked == snapshot {
-            return Some(issuer);
-        }
-        let issuer = self.token.issuer_among(issuers)?;
-        self.in_force.set((snapshot, issuer));
-        Some(issuer)
+    pub fn place_in(&self, snapshot: u64) -> Option<KeyPlace> {
+        let (found, place) = self.in_force.get();
+        (found == snapshot).then_some(place)
+    }
+
+    /// Finds the place of its key in a snapshot, if policy and key are in force there, and remembers it.
+    #[must_use]
+    pub fn find_place(&self, snapshot: u64, issuers: &[Arc<Issuer>]) -> Option<KeyPlace> {
+        let place = self.token.place_among(issuers)?;
+        self.in_force.set((snapshot, place));
+        Some(place)
     }
 
     /// What the owner noted down.

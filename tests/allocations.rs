@@ -5,6 +5,8 @@ mod support;
 
 use portcullis::gate::WorkerMemory;
 use portcullis::jwt::Algorithm;
+use portcullis::keys::KeyRequester;
+use portcullis::metrics::WorkerId;
 use serde_json::json;
 use support::{Fixture, ROUTES, claims_with, get, head};
 
@@ -59,7 +61,7 @@ fn a_cached_token_allocates_no_more_than_a_public_request() {
         "Bearer {}",
         fixture.sign(Algorithm::EdDsa, &claims_with(&json!({})))
     );
-    let mut memory = WorkerMemory::new(1 << 20);
+    let mut memory = WorkerMemory::of_worker(WorkerId(0), 1 << 20);
     let mut counts = Vec::new();
     for _ in 0..3 {
         let mut head = head(get("/orders/1").header("authorization", &token));
@@ -79,6 +81,28 @@ fn a_cached_token_allocates_no_more_than_a_public_request() {
         counts[1..].iter().all(|count| *count <= PUBLIC),
         "{counts:?} allocations, {PUBLIC} are allowed"
     );
+}
+
+#[test]
+fn an_unknown_key_allocates_nothing_once_it_was_asked_for() {
+    let mut fixture = Fixture::new(&[Algorithm::EdDsa], ROUTES);
+    let (requester, _requests) = KeyRequester::channel(fixture.metrics.keys("test"));
+    fixture.snapshot.key_requesters = vec![Some(requester)];
+    let other = Fixture::new(&[Algorithm::EdDsa], ROUTES);
+    let token = other.sign(Algorithm::EdDsa, &claims_with(&json!({})));
+    let request = || head(get("/orders/1").header("authorization", format!("Bearer {token}")));
+    let count = |memory: &mut WorkerMemory| {
+        let mut head = request();
+        let info = allocation_counter::measure(|| drop(fixture.decide_with(memory, &mut head)));
+        info.count_total
+    };
+    let (mut asks, mut silent) = (
+        WorkerMemory::of_worker(WorkerId(0), 0),
+        WorkerMemory::new(0),
+    );
+    let first = [count(&mut asks), count(&mut silent)];
+    assert!(first[0] > first[1], "it asks: {first:?}");
+    assert_eq!(count(&mut asks), count(&mut silent));
 }
 
 /// The value of `X-Forwarded-For`, and what `Host` and `X-Forwarded-Host` need to share one.

@@ -8,7 +8,7 @@ use http::HeaderMap;
 use crate::clock::UnixTime;
 use crate::config::Authentication;
 use crate::headers::{self, ClaimFields, CredentialsError};
-use crate::jwt::{CompactJws, TokenError, UnverifiedToken, VerifiedToken};
+use crate::jwt::{CompactJws, JoseHeader, KeyPlace, TokenError, UnverifiedToken, VerifiedToken};
 use crate::revocation::{RevocationSet, TokenFacts};
 use crate::routing::Route;
 use crate::snapshot::Snapshot;
@@ -31,11 +31,15 @@ pub(super) struct Judge<'d> {
 /// A token that is good for this request, as far as its issuer goes.
 pub(super) struct Accepted {
     held: Rc<CachedToken<FoundClean>>,
-    /// Its issuer, by index.
-    pub(super) issuer: usize,
+    place: KeyPlace,
 }
 
 impl Accepted {
+    /// Its issuer, by index.
+    pub(super) fn issuer(&self) -> usize {
+        self.place.issuer
+    }
+
     pub(super) fn token(&self) -> &VerifiedToken {
         self.held.token()
     }
@@ -85,6 +89,7 @@ impl Judge<'_> {
     ) -> Result<Accepted, Rejection> {
         let accepted = self.known_or_verified(token, memory)?;
         self.check_revocation(&accepted.held)?;
+        memory.tallies.accepted(accepted.place, self.now);
         Ok(accepted)
     }
 
@@ -94,17 +99,30 @@ impl Judge<'_> {
         memory: &mut WorkerMemory,
     ) -> Result<Accepted, Rejection> {
         if let Some(held) = memory.tokens.get(token) {
-            let snapshot = self.snapshot;
-            if let Some(issuer) = held.issuer_in(snapshot.id.number(), &snapshot.issuers) {
+            if let Some(place) = self.place_of(&held, memory) {
                 memory.counts.hits += 1;
-                self.check_again(held.token(), issuer)?;
-                return Ok(Accepted { held, issuer });
+                self.check_again(held.token(), place.issuer)?;
+                return Ok(Accepted { held, place });
             }
             // Its policy or its key is no longer in force: whether another is, shows below.
             memory.tokens.remove(token);
         }
         memory.counts.misses += 1;
         self.verify(token, memory)
+    }
+
+    /// Where the key of a known token stands, if it is in force; found out once for each snapshot.
+    fn place_of(
+        self,
+        held: &CachedToken<FoundClean>,
+        memory: &mut WorkerMemory,
+    ) -> Option<KeyPlace> {
+        let snapshot = self.snapshot.id.number();
+        held.place_in(snapshot).or_else(|| {
+            let place = held.find_place(snapshot, &self.snapshot.issuers)?;
+            memory.tallies.verified(place, held.token());
+            Some(place)
+        })
     }
 
     /// What may have changed since a token was verified, in the order in which it is looked at then.
@@ -135,26 +153,47 @@ impl Judge<'_> {
         let header = memory.headers.get(jws.header)?;
         let admitted = |issuer| self.route.access.admits(issuer);
         let issuers = &self.snapshot.issuers;
-        let unverified = UnverifiedToken::read(jws, &header, issuers, admitted, self.now)?;
+        let unverified = match UnverifiedToken::read(jws, &header, issuers, admitted, self.now) {
+            Ok(unverified) => unverified,
+            Err(unreadable) => {
+                self.ask_for_newer_keys(unreadable.newer_keys_of, &header, memory);
+                return Err(unreadable.error.into());
+            }
+        };
         memory.budget.permits(self.client, self.now)?;
+        let newer_keys_of = unverified.newer_keys_of();
         let signed = match unverified.check_signature(&mut memory.keys) {
             Err(TokenError::BadSignature) => {
                 memory.counts.bad_signatures += 1;
                 memory.budget.charge(self.client, self.now);
+                self.ask_for_newer_keys(newer_keys_of, &header, memory);
                 return Err(TokenError::BadSignature.into());
             }
             result => result?,
         };
         memory.counts.good_signatures += 1;
-        let issuer = signed.issuer();
+        let place = signed.place();
         memory.headers.keep(jws.header, &header);
         let verified = signed.check_claims(self.now)?;
+        memory.tallies.verified(place, &verified);
         let held = memory.tokens.insert(
             token,
             verified,
-            (self.snapshot.id.number(), issuer),
+            (self.snapshot.id.number(), place),
             &self.route.claim_headers,
         );
-        Ok(Accepted { held, issuer })
+        Ok(Accepted { held, place })
+    }
+
+    /// A token that is refused may be good under a key that its issuer has by now. Nothing of the refusal waits for it.
+    fn ask_for_newer_keys(
+        self,
+        issuer: Option<usize>,
+        header: &JoseHeader,
+        memory: &mut WorkerMemory,
+    ) {
+        if let Some(issuer) = issuer {
+            memory.misses_key(self.snapshot, issuer, header.kid.as_deref(), self.now);
+        }
     }
 }

@@ -161,7 +161,7 @@ fn admit(
     };
     let accepted = judge.authenticate(token, memory)?;
     let verified = accepted.token();
-    observer.token(accepted.issuer, verified);
+    observer.token(accepted.issuer(), verified);
     let access = &judge.route.access;
     access.permits(verified.claims()).map_err(refused_access)?;
     Ok(Some(Admitted {

@@ -3,18 +3,22 @@
 
 use std::sync::Arc;
 
+use crate::clock::UnixTime;
 use crate::jwt::{JoseHeader, PreparedKeys, TokenError};
+use crate::metrics::WorkerId;
 use crate::revocation::RevocationVersion;
 use crate::snapshot::{Snapshot, SnapshotId};
 use crate::token_cache::TokenCache;
 
 use super::SignatureBudget;
+use super::key_tallies::KeyTallies;
+use super::unknown_kids::UnknownKids;
 
 /// When a token was last found not to be revoked, if it was.
 pub(super) type FoundClean = Option<RevocationVersion>;
 
-/// The memory of one worker: the verified tokens, the headers of verified tokens, the keys in use, and who sent tokens with a
-/// wrong signature.
+/// The memory of one worker: the verified tokens, the headers of verified tokens, the keys in use, who sent tokens with a
+/// wrong signature, and which names of keys were asked for.
 ///
 /// Not to be used again after a panic in the middle of a decision: whoever catches one makes a new one.
 pub struct WorkerMemory {
@@ -23,6 +27,10 @@ pub struct WorkerMemory {
     pub(super) keys: PreparedKeys,
     pub(super) budget: SignatureBudget,
     pub(super) counts: MemoryCounts,
+    pub(super) tallies: KeyTallies,
+    /// `None`: of no worker that serves. Nothing is asked for, and no key counted.
+    worker: Option<WorkerId>,
+    unknown_kids: UnknownKids,
     snapshot: Option<SnapshotId>,
 }
 
@@ -44,7 +52,18 @@ pub struct MemoryCounts {
 }
 
 impl WorkerMemory {
-    /// Of a worker that remembers nothing yet, and at most `token_cache` bytes of tokens (0: none).
+    /// Of a worker that remembers nothing yet, and at most `token_cache` bytes of tokens (0: none). It counts which keys are
+    /// used, and asks for those that it does not know.
+    #[must_use]
+    pub fn of_worker(worker: WorkerId, token_cache: u64) -> Self {
+        Self {
+            worker: Some(worker),
+            ..Self::new(token_cache)
+        }
+    }
+
+    /// The same for who only wants to know how a decision would be: its decisions leave no trace outside, so that no key
+    /// counts as used by them, and no provider hears of them.
     #[must_use]
     pub fn new(token_cache: u64) -> Self {
         Self {
@@ -53,6 +72,9 @@ impl WorkerMemory {
             keys: PreparedKeys::default(),
             budget: SignatureBudget::default(),
             counts: MemoryCounts::default(),
+            tallies: KeyTallies::default(),
+            worker: None,
+            unknown_kids: UnknownKids::default(),
             snapshot: None,
         }
     }
@@ -64,6 +86,37 @@ impl WorkerMemory {
             self.snapshot = Some(snapshot.id);
             self.budget.set_limits(snapshot.limits.bad_signatures);
             self.keys.retain(&snapshot.issuers);
+            if let Some(worker) = self.worker {
+                self.tallies = KeyTallies::of(worker, snapshot);
+            }
+        }
+    }
+
+    /// A token names a key of an issuer that is not known, or none: asks for newer keys, and goes on. The answer to the token
+    /// is the same whether anybody hears that.
+    pub(super) fn misses_key(
+        &mut self,
+        snapshot: &Snapshot,
+        issuer: usize,
+        kid: Option<&str>,
+        now: UnixTime,
+    ) {
+        let Some(worker) = self.worker else { return };
+        let retired = kid.and_then(|kid| snapshot.key_uses.retired(issuer, kid));
+        if let Some(tally) = retired.and_then(|key| key.tally(worker)) {
+            tally.presented(now.seconds());
+        }
+        let requester = snapshot.key_requesters.get(issuer).and_then(Option::as_ref);
+        let (Some(requester), Some(config)) = (requester, snapshot.config.issuers.get(issuer))
+        else {
+            return;
+        };
+        let gap = config.refresh.unknown_kid_gap;
+        if self
+            .unknown_kids
+            .is_to_be_asked(&config.name, kid, gap, now)
+        {
+            requester.unknown_kid(kid);
         }
     }
 

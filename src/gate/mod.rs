@@ -5,9 +5,11 @@
 mod authenticate;
 mod budget;
 mod decide;
+mod key_tallies;
 mod memory;
 mod observe;
 mod rejection;
+mod unknown_kids;
 
 pub use budget::{CLIENTS, RetryAfter, SignatureBudget};
 pub use decide::{Admission, Head, Peer, decide};

@@ -50,3 +50,23 @@ pub struct Issuer {
     /// Its keys.
     pub keys: KeySet,
 }
+
+/// Where a key stands among those of several issuers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyPlace {
+    /// Its issuer, by index.
+    pub issuer: usize,
+    /// Its number among the keys of all issuers, one after another, from 0.
+    pub key: usize,
+}
+
+impl KeyPlace {
+    /// Of a key of `issuers[issuer]`, which has that place among the issuer's own.
+    pub(super) fn new(issuers: &[Arc<Issuer>], issuer: usize, place: usize) -> Self {
+        let before = issuers.iter().take(issuer).map(|other| other.keys.len());
+        Self {
+            issuer,
+            key: before.sum::<usize>() + place,
+        }
+    }
+}

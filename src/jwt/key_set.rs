@@ -79,20 +79,35 @@ impl KeySet {
         kid: Option<&str>,
         algorithm: Algorithm,
     ) -> Result<&VerifyingKey, KeyLookupError> {
+        self.find_with_place(kid, algorithm).map(|(_, key)| key)
+    }
+
+    /// The same, with its place among the keys, from 0.
+    pub(super) fn find_with_place(
+        &self,
+        kid: Option<&str>,
+        algorithm: Algorithm,
+    ) -> Result<(usize, &VerifyingKey), KeyLookupError> {
         if self.keys.is_empty() {
             return Err(KeyLookupError::Empty);
         }
         let serving = || {
-            let serves = |key: &&VerifyingKey| key.serves(algorithm);
-            self.keys.iter().filter(serves)
+            let keys = self.keys.iter().enumerate();
+            keys.filter(|(_, key)| key.serves(algorithm))
         };
         let found = match kid {
             None => only(serving()),
             Some(kid) => serving()
-                .find(|key| key.kid() == Some(kid))
-                .or_else(|| only(serving().filter(|key| key.kid().is_none()))),
+                .find(|(_, key)| key.kid() == Some(kid))
+                .or_else(|| only(serving().filter(|(_, key)| key.kid().is_none()))),
         };
         found.ok_or(KeyLookupError::Unknown)
+    }
+
+    /// Keys in use.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.keys.len()
     }
 
     /// Whether no key can be used.

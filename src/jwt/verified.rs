@@ -5,7 +5,9 @@ use std::sync::Arc;
 use crate::clock::UnixTime;
 
 use super::verify::check_times;
-use super::{ClaimsSet, Issuer, IssuerPolicy, JoseHeader, KeyIdentity, TokenError, VerifyingKey};
+use super::{
+    ClaimsSet, Issuer, IssuerPolicy, JoseHeader, KeyIdentity, KeyPlace, TokenError, VerifyingKey,
+};
 
 /// A token that passed every check that does not depend on the route.
 ///
@@ -45,18 +47,29 @@ impl VerifiedToken {
     /// `None`: whether the token is good has to be found out anew.
     #[must_use]
     pub fn issuer_among(&self, issuers: &[Arc<Issuer>]) -> Option<usize> {
-        issuers.iter().position(|issuer| {
+        self.place_among(issuers).map(|place| place.issuer)
+    }
+
+    /// The same, with the place of the key.
+    #[must_use]
+    pub fn place_among(&self, issuers: &[Arc<Issuer>]) -> Option<KeyPlace> {
+        issuers.iter().enumerate().find_map(|(index, issuer)| {
             // Equal pointers are equal without a look; the rest is compared whole.
-            issuer.policy == self.policy && self.is_key_of(issuer)
+            if issuer.policy != self.policy {
+                return None;
+            }
+            let place = self.place_of_key(issuer)?;
+            Some(KeyPlace::new(issuers, index, place))
         })
     }
 
     /// The whole look-up again, not a search for the key: another key under the same `kid` is not this token's.
-    fn is_key_of(&self, issuer: &Issuer) -> bool {
+    fn place_of_key(&self, issuer: &Issuer) -> Option<usize> {
         let (kid, algorithm) = (self.header.kid.as_deref(), self.key.algorithm);
-        issuer.keys.find(kid, algorithm).is_ok_and(|key| {
-            key.identity(algorithm) == self.key && name_of(key, kid) == self.key_name.as_deref()
-        })
+        let (place, key) = issuer.keys.find_with_place(kid, algorithm).ok()?;
+        let same =
+            key.identity(algorithm) == self.key && name_of(key, kid) == self.key_name.as_deref();
+        same.then_some(place)
     }
 
     /// Checks again what time can undo: `exp`, `nbf`, and `iat` if the clock was set back.

@@ -9,7 +9,7 @@ use crate::json::Value;
 use super::verified::name_of;
 use super::{
     AudienceMatch, ClaimsSet, CompactJws, Issuer, IssuerPolicy, JoseHeader, KeyLookupError,
-    PreparedKeys, TokenError, VerifiedToken, VerifyingKey,
+    KeyPlace, PreparedKeys, TokenError, VerifiedToken, VerifyingKey,
 };
 
 /// What a token says of itself, with the issuer and the key that judge it. Nothing in it is proven: there is no way to its
@@ -18,7 +18,7 @@ pub struct UnverifiedToken<'t> {
     jws: CompactJws<'t>,
     header: &'t Arc<JoseHeader>,
     claims: ClaimsSet,
-    index: usize,
+    place: KeyPlace,
     issuer: &'t Issuer,
     key: &'t VerifyingKey,
 }
@@ -30,30 +30,44 @@ impl<'t> UnverifiedToken<'t> {
     /// the route admits.
     ///
     /// # Errors
-    /// The first check that fails.
+    /// The first check that fails, and whether newer keys may help.
     pub fn read(
         jws: CompactJws<'t>,
         header: &'t Arc<JoseHeader>,
         issuers: &'t [Arc<Issuer>],
         admitted: impl Fn(usize) -> bool,
         now: UnixTime,
-    ) -> Result<Self, TokenError> {
+    ) -> Result<Self, Unreadable> {
         let claims = ClaimsSet::parse(jws.payload)?;
         let (index, issuer) = find_issuer(&claims, issuers, admitted)?;
-        let key = find_key(header, issuer)?;
+        check_algorithm(header, issuer)?;
+        // Cheap, and says nothing that the sender does not know: an expired token is worth no signature check, nor new keys.
+        let in_time = check_validity_period(&claims, &issuer.policy, now);
+        let unreadable = |error, newer_keys: bool| Unreadable {
+            error,
+            newer_keys_of: (newer_keys && in_time.is_ok()).then_some(index),
+        };
+        let (place, key) = find_key(header, issuer).map_err(|error| unreadable(error, true))?;
         if !key.has_length(header.algorithm, jws.signature) {
-            return Err(TokenError::BadSignature);
+            let newer_keys = !are_named(header, key);
+            return Err(unreadable(TokenError::BadSignature, newer_keys));
         }
-        // Cheap, and says nothing that the sender does not know: an expired token is not worth a signature check.
-        check_validity_period(&claims, &issuer.policy, now)?;
+        in_time?;
         Ok(Self {
             jws,
             header,
             claims,
-            index,
+            place: KeyPlace::new(issuers, index, place),
             issuer,
             key,
         })
+    }
+
+    /// The issuer, by index, if a signature that is not the key's may be that of a key which it has and we do not: token and
+    /// key do not both have a name that says that they belong together.
+    #[must_use]
+    pub fn newer_keys_of(&self) -> Option<usize> {
+        (!are_named(self.header, self.key)).then_some(self.place.issuer)
     }
 
     /// Checks the signature, with the key that [`Self::read`] found, as `keys` has it prepared.
@@ -72,14 +86,33 @@ impl<'t> UnverifiedToken<'t> {
     }
 }
 
+/// Why there is nothing in a token that could be verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// What the answer is.
+    pub error: TokenError,
+    /// An admitted issuer, by index, that may have a key for it which we do not know: the rest of the token is in order.
+    pub newer_keys_of: Option<usize>,
+}
+
+impl From<TokenError> for Unreadable {
+    /// For an error that no key would change.
+    fn from(error: TokenError) -> Self {
+        Self {
+            error,
+            newer_keys_of: None,
+        }
+    }
+}
+
 /// A token that its issuer made: from here on a claim is more than what someone wrote.
 pub struct SignedToken<'t>(UnverifiedToken<'t>);
 
 impl SignedToken<'_> {
-    /// The issuer, by index.
+    /// The issuer and the key that verified it.
     #[must_use]
-    pub fn issuer(&self) -> usize {
-        self.0.index
+    pub fn place(&self) -> KeyPlace {
+        self.0.place
     }
 
     /// All that is left: `typ`, audience, and the other claims.
@@ -91,7 +124,7 @@ impl SignedToken<'_> {
             jws: _,
             header,
             claims,
-            index: _,
+            place: _,
             issuer,
             key,
         } = self.0;
@@ -127,7 +160,8 @@ pub fn verify(
 ) -> Result<VerifiedToken, TokenError> {
     let jws = CompactJws::parse(token)?;
     let header = Arc::new(JoseHeader::parse(jws.header)?);
-    UnverifiedToken::read(jws, &header, issuers, admitted, now)?
+    UnverifiedToken::read(jws, &header, issuers, admitted, now)
+        .map_err(|unreadable| unreadable.error)?
         .check_signature(&mut PreparedKeys::default())?
         .check_claims(now)
 }
@@ -157,18 +191,32 @@ fn find_issuer<'i>(
         .ok_or(TokenError::WrongIssuer)
 }
 
-/// The one key that may have made the signature. The issuer's list and the key's own algorithms both decide, never `alg` alone.
-fn find_key<'i>(header: &JoseHeader, issuer: &'i Issuer) -> Result<&'i VerifyingKey, TokenError> {
-    if !issuer.policy.algorithms.contains(header.algorithm) {
-        return Err(TokenError::UnsupportedAlgorithm);
+/// The issuer's list and the key's own algorithms both decide, never `alg` alone: this is the first of the two.
+fn check_algorithm(header: &JoseHeader, issuer: &Issuer) -> Result<(), TokenError> {
+    if issuer.policy.algorithms.contains(header.algorithm) {
+        Ok(())
+    } else {
+        Err(TokenError::UnsupportedAlgorithm)
     }
+}
+
+/// The one key that may have made the signature, and its place among the issuer's.
+fn find_key<'i>(
+    header: &JoseHeader,
+    issuer: &'i Issuer,
+) -> Result<(usize, &'i VerifyingKey), TokenError> {
     issuer
         .keys
-        .find(header.kid.as_deref(), header.algorithm)
+        .find_with_place(header.kid.as_deref(), header.algorithm)
         .map_err(|error| match error {
             KeyLookupError::Unknown => TokenError::UnknownKey,
             KeyLookupError::Empty => TokenError::KeysUnavailable,
         })
+}
+
+/// Whether token and key both have a name, which is the same one then.
+fn are_named(header: &JoseHeader, key: &VerifyingKey) -> bool {
+    header.kid.is_some() && key.kid().is_some()
 }
 
 /// `exp` and `nbf`, where they stand. RFC 7519 §4.1.4: the current time must be before `exp`, so the equal second is expired.

@@ -111,6 +111,7 @@ pub struct WorkerLocal {
     pub(super) request_ids: RequestIds,
     /// Taken out for each decision, and put back: what a panic was in the middle of never comes back.
     memory: Cell<Option<Box<WorkerMemory>>>,
+    worker: WorkerId,
     /// Bytes of its token cache.
     token_cache: Cell<u64>,
     current: RefCell<Option<RequestSnapshot>>,
@@ -119,8 +120,9 @@ pub struct WorkerLocal {
 impl WorkerLocal {
     /// Of a worker that has served nothing yet, with so many bytes for verified tokens.
     #[must_use]
-    pub fn new(token_cache: u64) -> Self {
+    pub fn new(worker: WorkerId, token_cache: u64) -> Self {
         Self {
+            worker,
             request_ids: RequestIds::new(),
             memory: Cell::default(),
             token_cache: Cell::new(token_cache),
@@ -138,7 +140,7 @@ impl WorkerLocal {
     fn with_memory<T>(&self, use_it: impl FnOnce(&mut WorkerMemory) -> T) -> T {
         let mut memory = match self.memory.take() {
             Some(memory) => memory,
-            None => Box::new(WorkerMemory::new(self.token_cache.get())),
+            None => Box::new(WorkerMemory::of_worker(self.worker, self.token_cache.get())),
         };
         let result = use_it(&mut memory);
         self.memory.set(Some(memory));
@@ -165,7 +167,7 @@ mod tests {
 
     #[test]
     fn a_panic_in_the_middle_of_a_decision_takes_the_memory_with_it() {
-        let local = WorkerLocal::new(1 << 20);
+        let local = WorkerLocal::new(WorkerId(0), 1 << 20);
         let address = |memory: &mut WorkerMemory| std::ptr::from_mut(memory).addr();
         let first = local.with_memory(address);
         assert_eq!(local.with_memory(address), first, "the same one each time");

@@ -168,7 +168,7 @@ pub(super) fn worker(
         access_log,
         metrics: metrics.worker(id),
         no_route: metrics.route(""),
-        local: WorkerLocal::new(1 << 20),
+        local: WorkerLocal::new(id, 1 << 20),
     })
 }
 

@@ -10,8 +10,9 @@ use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
 use crate::config::Certificates;
-use crate::metrics::{CertificateExpiry, IssuerKeys, Metrics};
-use crate::snapshot::{Fixtures, Snapshot};
+use crate::jwt::{Algorithm, VerifyingKey};
+use crate::metrics::{CertificateExpiry, IssuerKeys, KeyInForce, Metrics};
+use crate::snapshot::{Fixtures, Snapshot, name_of};
 
 use super::changes::View;
 use super::contents::Contents;
@@ -252,6 +253,7 @@ impl Reloader {
             keys.map(|key| (Arc::clone(&issuer.name), *key.thumbprint()))
         });
         self.known.note_keys(keys);
+        self.publish_uses(snapshot);
         self.metrics.set_generation(snapshot.generation);
         let counts = issuers.map(|issuer| IssuerKeys {
             issuer: Arc::clone(&issuer.name),
@@ -267,6 +269,22 @@ impl Reloader {
             }
         });
         self.metrics.set_certificates(certificates.collect());
+    }
+
+    /// The keys of a snapshot count as in force from now on.
+    fn publish_uses(&self, snapshot: &Snapshot) {
+        let algorithms =
+            |key: &VerifyingKey| key.algorithms().iter().map(Algorithm::name).collect();
+        let issuers = snapshot.issuers.iter().map(|issuer| {
+            let keys = issuer.keys.iter().map(|key| KeyInForce {
+                name: name_of(key),
+                algorithms: algorithms(key),
+            });
+            (&*issuer.name, keys.collect())
+        });
+        let issuers: Vec<_> = issuers.collect();
+        let now = self.known.clock.now();
+        self.metrics.key_uses().publish(&issuers, now.seconds());
     }
 }
 

@@ -16,7 +16,7 @@ use crate::jwt::{
 use crate::metrics::Metrics;
 use crate::routing::RouteTable;
 use crate::secret::Secret;
-use crate::snapshot::{Fixtures, Snapshot, SnapshotId};
+use crate::snapshot::{Fixtures, Snapshot, SnapshotId, SnapshotKeyUses};
 
 /// A configuration with every default, and no routes, issuers and upstreams.
 pub(crate) fn config() -> Config {
@@ -117,6 +117,7 @@ pub(crate) fn snapshot(generation: u64, config: Config) -> Snapshot {
         routes: Arc::new(RouteTable::default()),
         issuers: vec![],
         issuer_metrics: vec![],
+        key_uses: SnapshotKeyUses::default(),
         skipped_keys: vec![],
         local_keys: vec![],
         key_requesters: vec![],

@@ -220,7 +220,7 @@ fn prepare(seed: Seed) -> (Rc<Handler>, Doors) {
         access_log,
         metrics: metrics.worker(id),
         no_route: metrics.route(""),
-        local: WorkerLocal::new(token_cache),
+        local: WorkerLocal::new(id, token_cache),
     };
     let handler = Handler {
         context: Rc::new(context),

@@ -58,7 +58,8 @@ fn made(
     let token = key.sign("at+jwt", &claims).unwrap().into_bytes();
     let now = UnixTime::from_seconds(0);
     let verified = verify(&token, std::slice::from_ref(issuer), |_| true, now).unwrap();
-    let held = cache.insert(&token, verified, (1, 0), headers);
+    let place = verified.place_among(std::slice::from_ref(issuer)).unwrap();
+    let held = cache.insert(&token, verified, (1, place), headers);
     (token, held)
 }
 
@@ -102,27 +103,31 @@ fn a_token_is_in_force_while_its_policy_and_key_are() {
             keys,
         })
     };
-    let key_again = || vec![key.verifying_key().unwrap()];
-    let other_key = SigningKey::generate(Algorithm::Hs256).unwrap();
-    let other_key = other_key.with_kid(key.kid()).verifying_key().unwrap();
+    let key_again = || key.verifying_key().unwrap();
+    let another = SigningKey::generate(Algorithm::Hs256).unwrap();
+    let another_key = || another.verifying_key().unwrap();
+    let other_key = || another_key().with_kid(key.kid());
     let equal = Arc::new(IssuerPolicy::clone(&issuer.policy));
     let mut longer = IssuerPolicy::clone(&issuer.policy);
     longer.leeway = Duration::from_secs(1);
 
-    assert_eq!(held.issuer_in(1, &[]), Some(0), "as it was made");
-    assert_eq!(held.issuer_in(2, &[]), None);
+    let place = |issuer, key| Some(KeyPlace { issuer, key });
+    assert_eq!(held.place_in(1), place(0, 0), "as it was made");
+    assert_eq!(held.place_in(2), None);
+    assert_eq!(held.find_place(2, &[]), None);
     let strangers = [
-        with(&Arc::new(longer), key_again()),
-        with(&equal, vec![other_key]),
+        with(&Arc::new(longer), vec![key_again(), another_key()]),
+        with(&equal, vec![other_key()]),
         with(&equal, Vec::new()),
     ];
     for stranger in &strangers {
-        assert_eq!(held.issuer_in(3, std::slice::from_ref(stranger)), None);
+        assert_eq!(held.find_place(3, std::slice::from_ref(stranger)), None);
     }
     let [longer, _, _] = strangers;
-    let issuers = [longer, with(&equal, key_again())];
-    assert_eq!(held.issuer_in(4, &issuers), Some(1));
-    assert_eq!(held.issuer_in(4, &[]), Some(1), "once for each snapshot");
+    let keys = vec![another_key(), key_again()];
+    let issuers = [longer, with(&equal, keys)];
+    assert_eq!(held.find_place(4, &issuers), place(1, 3));
+    assert_eq!(held.place_in(4), place(1, 3), "once for each snapshot");
 }
 
 #[test]

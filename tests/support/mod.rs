@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::sync::Arc;
 
 use http::{HeaderMap, Request};
 use portcullis::clock::{Clock, UnixTime};
@@ -10,10 +11,10 @@ use portcullis::config::{self, Environment};
 use portcullis::gate::{
     Admission, Head, Peer, Reason, Rejection, Unobserved, WorkerMemory, decide,
 };
-use portcullis::jwt::{Algorithm, SigningKey};
+use portcullis::jwt::{Algorithm, Issuer, KeySet, SigningKey, VerifyingKey, parse_jwk_set};
 use portcullis::metrics::Metrics;
 use portcullis::revocation::RevocationSet;
-use portcullis::snapshot::{Fixtures, Snapshot};
+use portcullis::snapshot::{Fixtures, Snapshot, SnapshotId};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -46,6 +47,8 @@ auth = "none"
 /// A configuration in force, and the keys that its issuer trusts.
 pub(crate) struct Fixture {
     pub(crate) snapshot: Snapshot,
+    /// What its decisions count.
+    pub(crate) metrics: Arc<Metrics>,
     keys: Vec<SigningKey>,
     _directory: TempDir,
 }
@@ -77,12 +80,13 @@ impl Fixture {
             metrics: Metrics::new(1, Reason::NAMES),
             tickets: rustls::crypto::aws_lc_rs::Ticketer::new().expect("randomness"),
             clock: Clock::manual(NOW).0,
-            keys: std::sync::Arc::default(),
+            keys: Arc::default(),
         };
         let snapshot =
             Snapshot::build(config, None, &fixtures).unwrap_or_else(|errors| panic!("{errors}"));
         Self {
             snapshot,
+            metrics: fixtures.metrics,
             keys,
             _directory: directory,
         }
@@ -123,15 +127,49 @@ impl Fixture {
         memory: &mut WorkerMemory,
         head: &mut Head,
     ) -> Result<Admission, Rejection> {
+        self.decide_at(NOW, memory, head)
+    }
+
+    /// The same, at another time.
+    pub(crate) fn decide_at(
+        &self,
+        now: UnixTime,
+        memory: &mut WorkerMemory,
+        head: &mut Head,
+    ) -> Result<Admission, Rejection> {
         let revocations = RevocationSet::empty();
         decide(
             &self.snapshot,
             &revocations,
             memory,
             head,
-            NOW,
+            now,
             &mut Unobserved,
         )
+    }
+
+    /// Leaves its issuer these keys only, as a refresh does: another snapshot, whose key uses are shared with the last.
+    pub(crate) fn keep_keys(&mut self, kept: impl Fn(&VerifyingKey) -> bool) {
+        let snapshot = &mut self.snapshot;
+        let issuer = &snapshot.issuers[0];
+        let verifying = |key: &SigningKey| {
+            let jwk = key.public_jwk()?;
+            let set = parse_jwk_set(json!({ "keys": [jwk] }).to_string().as_bytes()).ok()?;
+            set.keys.into_iter().next()
+        };
+        let keys = self
+            .keys
+            .iter()
+            .filter_map(verifying)
+            .filter(|key| kept(key));
+        let (keys, _) = KeySet::new(keys.collect(), issuer.policy.algorithms);
+        snapshot.issuers = vec![Arc::new(Issuer {
+            name: Arc::clone(&issuer.name),
+            policy: Arc::clone(&issuer.policy),
+            keys,
+        })];
+        snapshot.key_uses = snapshot.key_uses.with(&snapshot.issuers);
+        snapshot.id = SnapshotId::fresh();
     }
 
     /// The fields that the upstream would get, or the refusal.
