@@ -109,7 +109,22 @@ pub(super) struct Answer {
     pub(super) body: Bytes,
 }
 
+impl AdminError {
+    /// Whether there is nobody to ask, as far as one can see.
+    pub(super) fn is_silence(&self) -> bool {
+        match self {
+            Self::Off | Self::Unreachable { .. } | Self::Timeout { .. } => true,
+            Self::Address(_) | Self::Token | Self::Protocol { .. } | Self::Refused { .. } => false,
+        }
+    }
+}
+
 impl AdminOptions {
+    /// The configuration that says where to ask.
+    pub(super) fn config(&self) -> &ConfigFile {
+        &self.config
+    }
+
     /// The client, with address and token from the configuration unless they were given.
     ///
     /// A broken configuration is no reason to give up: the gateway that runs keeps its old one. Then the address is

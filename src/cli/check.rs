@@ -1,7 +1,8 @@
 //! `check`: every error at once, and dangerous settings by code. It writes nothing: keys and certificates that `run`
-//! would make are not made here.
+//! would make are not made here. It asks nobody unless it is told to (`--online`).
 
 use std::fmt::{self, Write as _};
+use std::time::Duration;
 
 use crate::config::{self, Certificates, Config, ConfigError, Environment, Keys, Place, Warning};
 use crate::jwt::SkippedKey;
@@ -12,7 +13,11 @@ use crate::{keys, net};
 
 use super::config_file::ConfigFile;
 use super::failure::{Exit, Failure};
-use super::output::{write_err, write_out};
+use super::output::{printable, write_err, write_out};
+
+mod online;
+
+use online::{FetchedSource, fetch_all};
 
 /// Check the configuration, and the keys and certificates it names
 #[derive(Debug, clap::Args)]
@@ -25,6 +30,12 @@ pub(super) struct Check {
     /// Fail on any warning
     #[arg(long)]
     deny_warnings: bool,
+    /// Fetch the keys of each `discovery` and `jwks_url`, once; 69 if the configuration is right and nobody answers
+    #[arg(long)]
+    online: bool,
+    /// With --online: how long to wait for each, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=600))]
+    timeout: u64,
 }
 
 /// How `check` says what it found.
@@ -42,6 +53,8 @@ struct Findings {
     errors: Vec<ConfigError>,
     warnings: Vec<Warning>,
     skipped: Vec<String>,
+    /// Remote sources, if they were asked.
+    fetched: Vec<FetchedSource>,
 }
 
 impl Check {
@@ -50,7 +63,13 @@ impl Check {
         let environment = Environment::of_process();
         let file = self.config.find(&environment)?;
         let findings = match config::load(&file, &environment) {
-            Ok(config) => inspect(&config),
+            Ok(config) => {
+                let mut findings = inspect(&config);
+                if self.online {
+                    findings.fetched = fetch_all(&config, Duration::from_secs(self.timeout))?;
+                }
+                findings
+            }
             Err(errors) => Findings {
                 errors: errors.0,
                 ..Findings::default()
@@ -66,13 +85,12 @@ impl Check {
                 if findings.is_good(self.deny_warnings) {
                     write_out(format_args!("{}: ok\n", file.display()))?;
                 }
+                for line in findings.fetched.iter().filter_map(FetchedSource::to_line) {
+                    write_out(format_args!("{}\n", printable(&line)))?;
+                }
             }
         }
-        Ok(if findings.is_good(self.deny_warnings) {
-            Exit::OK
-        } else {
-            Exit::CONFIG
-        })
+        Ok(findings.exit(self.deny_warnings))
     }
 }
 
@@ -83,6 +101,12 @@ fn inspect(config: &Config) -> Findings {
         ..Findings::default()
     };
     for issuer in &config.issuers {
+        for remote in issuer.keys.remote() {
+            // Opens its roots, and connects to nobody.
+            if let Err(error) = keys::KeyClient::new(remote) {
+                found.file_error(&remote.place, &error);
+            }
+        }
         // Its key is made by `run`, and by nothing else.
         if matches!(issuer.keys, Keys::Generate(_)) {
             continue;
@@ -152,9 +176,48 @@ impl Findings {
         });
     }
 
+    /// Whether everything that is written here is right, as far as it can be seen from here.
     fn is_good(&self, deny_warnings: bool) -> bool {
+        let odd = |fetched: &FetchedSource| match &fetched.outcome {
+            Ok(good) => deny_warnings && !good.warnings.is_empty(),
+            Err(bad) => !bad.is_unreachable,
+        };
         let denied = deny_warnings && !self.skipped.is_empty();
-        self.errors.is_empty() && !denied && refused_codes(&self.warnings, deny_warnings).is_none()
+        self.errors.is_empty()
+            && !denied
+            && refused_codes(&self.warnings, deny_warnings).is_none()
+            && !self.fetched.iter().any(odd)
+    }
+
+    fn exit(&self, deny_warnings: bool) -> Exit {
+        if !self.is_good(deny_warnings) {
+            return Exit::CONFIG;
+        }
+        if self.fetched.iter().all(|fetched| fetched.outcome.is_ok()) {
+            Exit::OK
+        } else {
+            Exit::UNAVAILABLE
+        }
+    }
+
+    /// The sources that gave no keys, as errors at their places.
+    fn fetch_errors(&self) -> impl Iterator<Item = ConfigError> {
+        self.fetched.iter().filter_map(|fetched| {
+            let bad = fetched.outcome.as_ref().err()?;
+            Some(ConfigError {
+                place: fetched.place.clone(),
+                message: format!("keys of issuer {:?}: {}", fetched.issuer, bad.error),
+                hint: bad.hint.map(str::to_owned),
+            })
+        })
+    }
+
+    /// What is odd about keys that were fetched.
+    fn fetch_warnings(&self) -> impl Iterator<Item = String> {
+        self.fetched.iter().flat_map(|fetched| {
+            let warnings = fetched.outcome.iter().flat_map(|good| &good.warnings);
+            warnings.map(|warning| format!("issuer {:?}: {warning}", fetched.issuer))
+        })
     }
 
     /// Errors, then warnings, each with its line and a caret.
@@ -163,11 +226,17 @@ impl Findings {
         for error in &self.errors {
             let _ = writeln!(text, "{error}");
         }
+        for error in self.fetch_errors() {
+            let _ = writeln!(text, "{error}");
+        }
         for warning in &self.warnings {
             let _ = writeln!(text, "{warning}");
         }
         for skipped in &self.skipped {
             let _ = writeln!(text, "warning[skipped-key]: {skipped}");
+        }
+        for warning in self.fetch_warnings() {
+            let _ = writeln!(text, "warning[fetched-keys]: {}", printable(&warning));
         }
         text
     }
@@ -180,7 +249,8 @@ impl Findings {
                 "column": place.column,
             })
         };
-        let errors = self.errors.iter().map(|error| {
+        let errors = self.errors.iter().cloned().chain(self.fetch_errors());
+        let errors = errors.map(|error| {
             serde_json::json!({
                 "place": place(&error.place), "message": error.message, "hint": error.hint,
             })
@@ -191,16 +261,24 @@ impl Findings {
                 "place": place(&warning.place), "message": warning.message,
             })
         });
-        let skipped = self.skipped.iter().map(|message| {
+        let coded = |code: &'static str, message: &str| {
             serde_json::json!({
-                "code": "skipped-key", "refused": false, "place": null, "message": message,
+                "code": code, "refused": false, "place": null, "message": message,
             })
-        });
-        serde_json::json!({
-            "ok": self.is_good(false),
+        };
+        let skipped = self.skipped.iter().map(|text| coded("skipped-key", text));
+        let fetched = self
+            .fetch_warnings()
+            .map(|text| coded("fetched-keys", &text));
+        let mut found = serde_json::json!({
+            "ok": self.exit(false) == Exit::OK,
             "errors": errors.collect::<Vec<_>>(),
-            "warnings": warnings.chain(skipped).collect::<Vec<_>>(),
-        })
+            "warnings": warnings.chain(skipped).chain(fetched).collect::<Vec<_>>(),
+        });
+        if !self.fetched.is_empty() {
+            found["sources"] = self.fetched.iter().map(FetchedSource::to_json).collect();
+        }
+        found
     }
 }
 

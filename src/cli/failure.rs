@@ -102,6 +102,14 @@ pub(super) enum Failure {
     /// The admin listener gave no answer, or a refusal.
     #[error(transparent)]
     Admin(#[from] AdminError),
+    /// Nobody can be asked, and there is another way.
+    #[error("{error}\n  {instead}")]
+    NoGateway {
+        /// Why not.
+        error: AdminError,
+        /// The other way.
+        instead: &'static str,
+    },
     /// The crypto library has no randomness.
     #[error("the system has no randomness")]
     Randomness,
@@ -122,6 +130,7 @@ impl Failure {
             | Self::File { .. }
             | Self::Stream(_)
             | Self::Admin(_)
+            | Self::NoGateway { .. }
             | Self::Randomness => Exit::FAILED,
         }
     }

@@ -246,7 +246,7 @@ fn a_key_pair_signs_what_its_key_set_verifies() {
         "{}",
         text(&inspected.stdout)
     );
-    let listed = run(&directory, &["keys", "list"]);
+    let listed = run(&directory, &["keys", "list", "--offline"]);
     assert!(
         text(&listed.stdout).contains("k1  ES256"),
         "{}",

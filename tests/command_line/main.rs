@@ -5,5 +5,6 @@ mod checking;
 mod commands;
 mod developing;
 mod process;
+mod remote;
 mod running;
 mod tokens;

@@ -1,15 +1,17 @@
-//! `keys generate` or `keys list`.
+//! `keys generate`, `keys list` or `keys refresh`.
 
 use crate::cli::failure::{Exit, Failure};
 
 use super::generate::Generate;
 use super::list::List;
+use super::refresh::Refresh;
 
-/// Make keys, and list those in use
+/// Make keys, list those in use, and fetch those of remote issuers
 #[derive(Debug, clap::Subcommand)]
 pub(in crate::cli) enum Keys {
     Generate(Generate),
     List(List),
+    Refresh(Refresh),
 }
 
 impl Keys {
@@ -18,6 +20,7 @@ impl Keys {
         match self {
             Self::Generate(generate) => generate.execute(),
             Self::List(list) => list.execute(),
+            Self::Refresh(refresh) => refresh.execute(),
         }
     }
 }

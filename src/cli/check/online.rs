@@ -1,0 +1,154 @@
+//! `check --online`: every remote source of keys, fetched once as the running gateway would. Nothing is kept of it.
+
+use std::io;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use serde_json::json;
+
+use crate::clock::{Clock, UnixTime};
+use crate::config::{Config, Place};
+use crate::keys::{DiscoveryError, FetchError, RemoteSource, SourceError};
+
+/// What one source answered.
+#[derive(Debug)]
+pub(super) struct FetchedSource {
+    /// The issuer's name.
+    pub(super) issuer: String,
+    /// Where its URL stands.
+    pub(super) place: Place,
+    pub(super) outcome: Result<GoodSource, BadSource>,
+}
+
+/// A source that gives keys.
+#[derive(Debug)]
+pub(super) struct GoodSource {
+    /// Where the JWK Set is, without query.
+    pub(super) url: String,
+    /// Usable keys.
+    pub(super) keys: usize,
+    /// What is odd about them.
+    pub(super) warnings: Vec<String>,
+}
+
+/// A source that gives none.
+#[derive(Debug)]
+pub(super) struct BadSource {
+    /// What it says, or what happened instead.
+    pub(super) error: String,
+    /// Whether someone else has to do something about it: nobody answered, or not with a document.
+    pub(super) is_unreachable: bool,
+    /// What to do.
+    pub(super) hint: Option<&'static str>,
+}
+
+/// Fetches all sources at the same time, each for `limit` at most.
+///
+/// # Errors
+/// There is no runtime.
+pub(super) fn fetch_all(config: &Config, limit: Duration) -> io::Result<Vec<FetchedSource>> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let now = Clock::System.now();
+    let sources = config
+        .issuers
+        .iter()
+        .flat_map(|issuer| issuer.keys.remote().map(move |remote| (issuer, remote)));
+    let fetches = sources.filter_map(|(issuer, remote)| {
+        // One that cannot be made is reported without being online.
+        let source = RemoteSource::new(issuer, remote).ok()?;
+        Some(async move {
+            FetchedSource {
+                issuer: issuer.name.to_string(),
+                place: remote.place.clone(),
+                outcome: fetch(source, limit, now).await,
+            }
+        })
+    });
+    Ok(runtime.block_on(join_all(fetches)))
+}
+
+async fn fetch(
+    mut source: RemoteSource,
+    limit: Duration,
+    now: UnixTime,
+) -> Result<GoodSource, BadSource> {
+    match tokio::time::timeout(limit, source.fetch(None, now)).await {
+        Ok(Ok(_)) => Ok(GoodSource {
+            url: source.url().to_owned(),
+            keys: source.keys(),
+            warnings: source.warnings().to_vec(),
+        }),
+        Ok(Err(error)) => Err(BadSource {
+            hint: hint(&error),
+            is_unreachable: error.is_unreachable(),
+            error: error.to_string(),
+        }),
+        Err(_) => Err(BadSource {
+            error: format!("{}: no keys within {} s", source.url(), limit.as_secs()),
+            is_unreachable: true,
+            hint: Some("--timeout waits longer; the running gateway gives each request 5 s"),
+        }),
+    }
+}
+
+/// What to change in gateway.toml, where it can be said.
+fn hint(error: &SourceError) -> Option<&'static str> {
+    match error {
+        SourceError::NoMetadata { .. } => Some(
+            "write where they are, discovery = \"https://..\"; or where the keys are, jwks_url = \"https://..\"",
+        ),
+        SourceError::Discovery { source, .. } => match source {
+            DiscoveryError::OtherIssuer { .. } => Some(
+                "`issuer` is what the metadata say, and the tokens: to the letter, to the slash",
+            ),
+            DiscoveryError::Malformed { .. } => {
+                Some("is that the URL of the metadata? A JWK Set itself is a `jwks_url`")
+            }
+            DiscoveryError::NoIssuer
+            | DiscoveryError::NoJwksUri
+            | DiscoveryError::JwksUri { .. } => None,
+        },
+        SourceError::Fetch { source, .. } => match source {
+            FetchError::Redirect { .. } => {
+                Some("write the URL that it leads to, if that is where the keys are")
+            }
+            FetchError::Connect(_)
+            | FetchError::Timeout { .. }
+            | FetchError::Status(_)
+            | FetchError::TooLarge { .. }
+            | FetchError::Encoding(_)
+            | FetchError::Http(_) => None,
+        },
+        SourceError::Set { .. } => None,
+    }
+}
+
+impl FetchedSource {
+    /// `issuer "corp": ok (3 keys, https://login.example.com/keys)`, if it is.
+    pub(super) fn to_line(&self) -> Option<String> {
+        let good = self.outcome.as_ref().ok()?;
+        let keys = match good.keys {
+            1 => "1 key".to_owned(),
+            several => format!("{several} keys"),
+        };
+        Some(format!(
+            "issuer {:?}: ok ({keys}, {})",
+            self.issuer, good.url
+        ))
+    }
+
+    pub(super) fn to_json(&self) -> serde_json::Value {
+        match &self.outcome {
+            Ok(good) => json!({
+                "issuer": self.issuer, "ok": true, "line": self.place.line, "url": good.url,
+                "keys": good.keys, "warnings": good.warnings, "error": null, "reachable": true,
+            }),
+            Err(bad) => json!({
+                "issuer": self.issuer, "ok": false, "line": self.place.line, "url": null,
+                "keys": null, "warnings": [], "error": bad.error, "reachable": !bad.is_unreachable,
+            }),
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! The key report of a running gateway (`GET /keys`), for people.
+
+use std::fmt::Write as _;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::cli::arguments::moment_argument;
+use crate::cli::output::{Colour, Paint, printable};
+use crate::cli::times::distance;
+use crate::clock::UnixTime;
+
+/// What the gateway says, and what of it is shown. Members that it does not have are left out: it may be of another version.
+pub(super) struct Report {
+    all: Value,
+    shown: Shown,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Shown {
+    observed_since: Option<String>,
+    issuers: Vec<ShownIssuer>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct ShownIssuer {
+    name: String,
+    sources: Vec<ShownSource>,
+    keys: Vec<ShownKey>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct ShownSource {
+    kind: String,
+    url: String,
+    state: String,
+    keys: u64,
+    last_success: Option<String>,
+    next_attempt: Option<String>,
+    serves_until: Option<String>,
+    last_error: Option<String>,
+    failures: u64,
+    warnings: Vec<ShownWarning>,
+    unknown_kids: Vec<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct ShownWarning {
+    text: String,
+    since: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct ShownKey {
+    kid: Option<String>,
+    algorithms: Vec<String>,
+    tokens: u64,
+    last_token: Option<String>,
+    newest_expiry: Option<String>,
+    verdict: String,
+}
+
+impl Report {
+    /// The report in an answer, if it is one.
+    pub(super) fn parse(body: &[u8]) -> Option<Self> {
+        let all: Value = serde_json::from_slice(body).ok()?;
+        all["issuers"].as_array()?;
+        let shown = Shown::deserialize(&all).ok()?;
+        Some(Self { all, shown })
+    }
+
+    /// As it came.
+    pub(super) fn json(&self) -> &Value {
+        &self.all
+    }
+
+    /// In lines: each issuer with its sources and a table of its keys.
+    pub(super) fn render(&self, now: UnixTime, colour: Colour) -> String {
+        let mut text = String::new();
+        for issuer in &self.shown.issuers {
+            let _ = writeln!(text, "{}", colour.paint(Paint::Strong, &line(&issuer.name)));
+            for source in &issuer.sources {
+                source.render(&mut text, now, colour);
+            }
+            if issuer.keys.is_empty() {
+                let word = colour.paint(Paint::Error, "no keys");
+                let _ = writeln!(text, "  {word}: tokens of this issuer get 503");
+            } else {
+                text.push_str(&table(&issuer.keys, now));
+            }
+        }
+        if let Some(since) = &self.shown.observed_since {
+            let _ = writeln!(text, "tokens are counted since {}", moment(since, now));
+        }
+        text
+    }
+}
+
+impl ShownSource {
+    fn render(&self, text: &mut String, now: UnixTime, colour: Colour) {
+        let paint = match self.state.as_str() {
+            "fresh" => Paint::Good,
+            "never fetched" | "expired" => Paint::Error,
+            _ => Paint::Strong,
+        };
+        let state = colour.paint(paint, &line(&self.state));
+        let (kind, url) = (line(&self.kind), line(&self.url));
+        let _ = writeln!(text, "  {kind} {url}: {state}, {} keys", self.keys);
+        let mut times = Vec::new();
+        for (label, time) in [
+            ("last success", &self.last_success),
+            ("next attempt", &self.next_attempt),
+        ] {
+            times.extend(
+                time.as_ref()
+                    .map(|time| format!("{label} {}", moment(time, now))),
+            );
+        }
+        if self.state != "fresh" {
+            let until = self.serves_until.as_ref();
+            times.extend(until.map(|time| format!("its keys serve until {}", line(time))));
+        }
+        if !times.is_empty() {
+            let _ = writeln!(text, "    {}", times.join(", "));
+        }
+        if let Some(error) = &self.last_error {
+            let times = match self.failures {
+                0 | 1 => String::new(),
+                several => format!(" ({several} times in a row)"),
+            };
+            let _ = writeln!(text, "    last error: {}{times}", line(error));
+        }
+        for warning in &self.warnings {
+            let since = warning.since.as_ref().map(|time| moment(time, now));
+            let since = since.map_or_else(String::new, |since| format!(" (since {since})"));
+            let _ = writeln!(text, "    warning: {}{since}", line(&warning.text));
+        }
+        if !self.unknown_kids.is_empty() {
+            let kids: Vec<String> = self.unknown_kids.iter().map(|kid| line(kid)).collect();
+            let _ = writeln!(
+                text,
+                "    tokens named, and it has not: {}",
+                kids.join(", ")
+            );
+        }
+    }
+}
+
+const HEAD: [&str; 6] = [
+    "KID",
+    "ALGORITHMS",
+    "TOKENS",
+    "LAST TOKEN",
+    "NEWEST EXP",
+    "VERDICT",
+];
+
+/// The keys, a line each, in columns.
+fn table(keys: &[ShownKey], now: UnixTime) -> String {
+    let away = |time: &Option<String>| match time {
+        Some(time) => moment(time, now),
+        None => "never".to_owned(),
+    };
+    let rows = keys.iter().map(|key| {
+        [
+            key.kid.as_deref().map_or("(no kid)".to_owned(), line),
+            line(&key.algorithms.join(" ")),
+            key.tokens.to_string(),
+            away(&key.last_token),
+            key.newest_expiry
+                .as_ref()
+                .map_or("-".to_owned(), |time| moment(time, now)),
+            line(&key.verdict),
+        ]
+    });
+    let rows: Vec<[String; 6]> = std::iter::once(HEAD.map(str::to_owned))
+        .chain(rows)
+        .collect();
+    let mut widths = [0; 6];
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
+    let mut text = String::new();
+    for row in &rows {
+        let mut cells = String::new();
+        for (width, cell) in widths.iter().zip(row) {
+            let _ = write!(cells, "  {cell:width$}");
+        }
+        let _ = writeln!(text, "{}", cells.trim_end());
+    }
+    text
+}
+
+/// A moment as far from now as it is: who wants it to the second reads the JSON.
+fn moment(text: &str, now: UnixTime) -> String {
+    moment_argument(text).map_or_else(|_| line(text), |moment| distance(moment, now))
+}
+
+/// A text of someone else in one line.
+fn line(text: &str) -> String {
+    printable(text).replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn report(value: &Value) -> Report {
+        Report::parse(value.to_string().as_bytes()).expect("a report")
+    }
+
+    #[test]
+    fn sources_and_keys_are_shown_in_columns() {
+        let report = report(&json!({
+            "observed_since": "1970-01-01T00:00:00Z",
+            "issuers": [{
+                "name": "corp",
+                "sources": [{
+                    "kind": "discovery", "url": "https://login.example.com/keys", "state": "stale", "keys": 2,
+                    "last_success": "1970-01-01T00:50:00Z", "next_attempt": "1970-01-01T01:00:12Z",
+                    "serves_until": "1970-01-02T00:50:00Z", "failures": 3,
+                    "last_error": "https://login.example.com/keys: connection refused",
+                    "warnings": [{ "text": "the set alternates", "since": "1970-01-01T00:30:00Z" }],
+                    "unknown_kids": ["k9"],
+                }],
+                "keys": [
+                    {
+                        "kid": "k1", "algorithms": ["RS256"], "tokens": 1200,
+                        "last_token": "1970-01-01T00:59:59Z", "newest_expiry": "1970-01-01T02:00:00Z",
+                        "verdict": "in use until 1970-01-01T02:00:30Z",
+                    },
+                    { "kid": null, "algorithms": ["ES256"], "verdict": "new and never used" },
+                ],
+            }],
+        }));
+        let shown = report.render(UnixTime::from_seconds(3600), Colour::OFF);
+        assert_eq!(
+            shown,
+            "\
+corp
+  discovery https://login.example.com/keys: stale, 2 keys
+    last success 10 minutes ago, next attempt in 12 seconds, its keys serve until 1970-01-02T00:50:00Z
+    last error: https://login.example.com/keys: connection refused (3 times in a row)
+    warning: the set alternates (since 30 minutes ago)
+    tokens named, and it has not: k9
+  KID       ALGORITHMS  TOKENS  LAST TOKEN    NEWEST EXP  VERDICT
+  k1        RS256       1200    1 second ago  in 1 hour   in use until 1970-01-01T02:00:30Z
+  (no kid)  ES256       0       never         -           new and never used
+tokens are counted since 1 hour ago
+"
+        );
+    }
+
+    #[test]
+    fn an_issuer_without_keys_stands_out() {
+        let report = report(&json!({ "issuers": [{ "name": "corp" }] }));
+        let shown = report.render(UnixTime::default(), Colour::OFF);
+        assert_eq!(shown, "corp\n  no keys: tokens of this issuer get 503\n");
+    }
+
+    #[test]
+    fn what_is_no_report_is_none_and_names_cannot_draw() {
+        assert!(Report::parse(b"<html>").is_none());
+        assert!(Report::parse(b"{}").is_none());
+        let report = report(&json!({
+            "issuers": [{ "name": "a", "keys": [{ "kid": "k\u{1b}[2J\nsafe to retire" }] }],
+        }));
+        let shown = report.render(UnixTime::default(), Colour::OFF);
+        assert!(!shown.contains('\u{1b}'), "{shown}");
+        assert_eq!(shown.lines().count(), 3, "{shown}");
+    }
+}

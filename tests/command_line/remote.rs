@@ -1,0 +1,163 @@
+//! Issuers whose keys are fetched: `check --online`, and `keys` of a gateway that is not there.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::thread;
+
+use serde_json::{Value, json};
+
+use super::process::Sandbox;
+
+/// A provider of documents, by path: `(path, document)`; everything else is 404.
+fn provider(documents: impl Fn(SocketAddr) -> Vec<(&'static str, String)>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let documents = documents(address);
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            // A client that has gone is no fault of ours.
+            let _ = answer(stream, &documents);
+        }
+    });
+    address
+}
+
+fn answer(mut stream: TcpStream, documents: &[(&'static str, String)]) -> std::io::Result<()> {
+    let mut lines = BufReader::new(stream.try_clone()?).lines();
+    let first = lines.next().transpose()?.unwrap_or_default();
+    while lines
+        .next()
+        .transpose()?
+        .is_some_and(|line| !line.is_empty())
+    {}
+    let path = first.split(' ').nth(1).unwrap_or_default();
+    let found = documents.iter().find(|(known, _)| *known == path);
+    let (status, body) = found.map_or(("404 Not Found", ""), |(_, body)| ("200 OK", body));
+    write!(
+        stream,
+        "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+fn config(issuer: &str, keys: &str) -> String {
+    format!(
+        "[server]\nlisten = [\"127.0.0.1:0\"]\n[admin]\nlisten = \"127.0.0.1:0\"\n\
+         [[issuers]]\nname = \"corp\"\nissuer = \"{issuer}\"\naudiences = [\"api\"]\n\
+         algorithms = [\"EdDSA\"]\nkeys = {keys}\n\
+         [[routes]]\nname = \"all\"\npath = \"/\"\nupstream = \"http://127.0.0.1:9\"\n"
+    )
+}
+
+/// A JWK Set with one key, `k1`.
+fn key_set(sandbox: &Sandbox) -> String {
+    sandbox.ok(&["keys", "generate", "--kid", "k1"]);
+    std::fs::read_to_string(sandbox.path("k1.jwks.json")).expect("a set")
+}
+
+#[test]
+fn online_each_source_is_fetched_once_and_named() {
+    let sandbox = Sandbox::new();
+    let set = key_set(&sandbox);
+    let address = provider(|address| {
+        let metadata = json!({
+            "issuer": format!("http://{address}"), "jwks_uri": format!("http://{address}/keys"),
+        });
+        vec![
+            ("/keys", set.clone()),
+            ("/.well-known/openid-configuration", metadata.to_string()),
+        ]
+    });
+    let issuer = format!("http://{address}");
+    for keys in [
+        "{ discovery = true }".to_owned(),
+        format!("{{ discovery = \"{issuer}/.well-known/openid-configuration\" }}"),
+        format!("{{ jwks_url = \"{issuer}/keys\" }}"),
+    ] {
+        sandbox.write("gateway.toml", &config(&issuer, &keys));
+        let out = sandbox.ok(&["check", "--online"]);
+        let line = format!("issuer \"corp\": ok (1 key, {issuer}/keys)\n");
+        assert!(out.contains(": ok\n") && out.ends_with(&line), "{out}");
+        let found = sandbox.ok(&["check", "--online", "--format", "json"]);
+        let found: Value = serde_json::from_str(&found).expect("JSON");
+        assert_eq!(found["ok"], true);
+        assert_eq!(found["sources"][0]["keys"], 1, "{found:#}");
+    }
+    assert!(!sandbox.path("state").exists(), "check keeps nothing");
+}
+
+#[test]
+fn online_what_is_wrong_is_78_at_its_place_and_what_is_silent_69() {
+    let sandbox = Sandbox::new();
+    let address = provider(|address| {
+        let metadata = |issuer: &str| {
+            json!({ "issuer": issuer, "jwks_uri": format!("http://{address}/keys") }).to_string()
+        };
+        vec![
+            ("/other", metadata("https://other.example/")),
+            ("/html", "<html>sign in</html>".to_owned()),
+            ("/empty", json!({ "keys": [] }).to_string()),
+        ]
+    });
+    let url = format!("http://{address}");
+    // Port 1 of loopback: nobody listens there.
+    let silent = "http://127.0.0.1:1/keys".to_owned();
+    for (key, location, code, said) in [
+        (
+            "discovery",
+            format!("{url}/other"),
+            78,
+            "https://other.example/",
+        ),
+        ("discovery", format!("{url}/html"), 78, "/html"),
+        ("jwks_url", format!("{url}/html"), 78, "/html"),
+        ("jwks_url", format!("{url}/empty"), 78, "no key"),
+        ("jwks_url", silent.clone(), 69, "127.0.0.1:1"),
+        ("discovery", silent, 69, "127.0.0.1:1"),
+    ] {
+        let keys = format!("{{ {key} = \"{location}\" }}");
+        sandbox.write("gateway.toml", &config("https://corp.example/", &keys));
+        // Nobody is asked, so nothing is wrong.
+        sandbox.ok(&["check"]);
+        let ended = sandbox.run(&["check", "--online", "--timeout", "10"]);
+        assert_eq!(ended.code, Some(code), "{keys}: {}", ended.err);
+        assert!(ended.err.contains(said), "{keys}: {}", ended.err);
+        assert!(ended.err.contains("gateway.toml:10:"), "{}", ended.err);
+        assert!(ended.err.contains("^^^"), "{}", ended.err);
+        let found = sandbox.run(&["check", "--online", "--format", "json"]);
+        assert_eq!(found.code, Some(code));
+        let found: Value = serde_json::from_str(&found.out).expect("JSON");
+        assert_eq!(found["ok"], false, "{found:#}");
+        assert_eq!(found["errors"][0]["place"]["line"], 10, "{found:#}");
+        assert_eq!(found["sources"][0]["reachable"], code == 78, "{found:#}");
+    }
+}
+
+#[test]
+fn a_ca_file_that_is_not_there_is_found_without_asking_anybody() {
+    let sandbox = Sandbox::new();
+    let keys = "{ discovery = true, ca = \"absent.pem\" }";
+    sandbox.write("gateway.toml", &config("https://corp.example/", keys));
+    for arguments in [&["check"][..], &["check", "--online"]] {
+        let ended = sandbox.run(arguments);
+        assert_eq!(ended.code, Some(78), "{}", ended.err);
+        assert_eq!(ended.err.matches("absent.pem").count(), 2, "{}", ended.err);
+    }
+}
+
+#[test]
+fn without_a_gateway_there_is_another_way_to_list_keys() {
+    let sandbox = Sandbox::new();
+    let keys = "[{ jwks_url = \"http://127.0.0.1:1/keys\" }, { jwks_file = \"k1.jwks.json\" }]";
+    key_set(&sandbox);
+    sandbox.write("gateway.toml", &config("https://corp.example/", keys));
+    for command in [&["keys", "list"][..], &["keys", "refresh"]] {
+        let ended = sandbox.run(&[command, &["--admin", "http://127.0.0.1:1"]].concat());
+        assert_eq!(ended.code, Some(1));
+        assert!(ended.err.contains("no gateway answers"), "{}", ended.err);
+        let named = ended.err.contains("keys list --offline");
+        assert_eq!(named, command[1] == "list", "{}", ended.err);
+    }
+    let listed = sandbox.ok(&["keys", "list", "--offline"]);
+    assert!(listed.contains("k1  EdDSA"), "{listed}");
+}
