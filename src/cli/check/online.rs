@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::clock::{Clock, UnixTime};
-use crate::config::{Config, Place};
+use crate::config::{Config, KeyUrlError, Place};
 use crate::keys::{DiscoveryError, FetchError, RemoteSource, SourceError};
 
 /// What one source answered.
@@ -76,7 +76,7 @@ async fn fetch(
 ) -> Result<GoodSource, BadSource> {
     match tokio::time::timeout(limit, source.fetch(None, now)).await {
         Ok(Ok(_)) => Ok(GoodSource {
-            url: source.url().to_owned(),
+            url: source.url(),
             keys: source.keys(),
             warnings: source.warnings().to_vec(),
         }),
@@ -99,22 +99,13 @@ fn hint(error: &SourceError) -> Option<&'static str> {
         SourceError::NoMetadata { .. } => Some(
             "write where they are, discovery = \"https://..\"; or where the keys are, jwks_url = \"https://..\"",
         ),
-        SourceError::Discovery { source, .. } => match source {
-            DiscoveryError::OtherIssuer { .. } => Some(
-                "`issuer` is what the metadata say, and the tokens: to the letter, to the slash",
-            ),
-            DiscoveryError::Malformed { .. } => {
-                Some("is that the URL of the metadata? A JWK Set itself is a `jwks_url`")
-            }
-            DiscoveryError::NoIssuer
-            | DiscoveryError::NoJwksUri
-            | DiscoveryError::JwksUri { .. } => None,
-        },
+        SourceError::Discovery { source, .. } => metadata_hint(source),
         SourceError::Fetch { source, .. } => match source {
             FetchError::Redirect { .. } => {
                 Some("write the URL that it leads to, if that is where the keys are")
             }
-            FetchError::Connect(_)
+            FetchError::Url
+            | FetchError::Connect(_)
             | FetchError::Timeout { .. }
             | FetchError::Status(_)
             | FetchError::TooLarge { .. }
@@ -122,6 +113,31 @@ fn hint(error: &SourceError) -> Option<&'static str> {
             | FetchError::Http(_) => None,
         },
         SourceError::Set { .. } => None,
+    }
+}
+
+fn metadata_hint(error: &DiscoveryError) -> Option<&'static str> {
+    match error {
+        DiscoveryError::OtherIssuer { .. } => {
+            Some("`issuer` is what the metadata say, and the tokens: to the letter, to the slash")
+        }
+        DiscoveryError::Malformed { .. } => {
+            Some("is that the URL of the metadata? That of a JWK Set is a `jwks_url`")
+        }
+        DiscoveryError::JwksUri { source, .. } => match source {
+            KeyUrlError::PlainHttp => {
+                Some("allow_http = true beside `discovery` allows it; https is better")
+            }
+            KeyUrlError::LinkLocal => Some("allow_link_local = true beside `discovery` allows it"),
+            KeyUrlError::Relative
+            | KeyUrlError::Scheme
+            | KeyUrlError::Characters
+            | KeyUrlError::Credentials
+            | KeyUrlError::Fragment
+            | KeyUrlError::Host
+            | KeyUrlError::Port => None,
+        },
+        DiscoveryError::Missing(_) => None,
     }
 }
 
