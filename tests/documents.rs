@@ -328,6 +328,7 @@ fn every_page_is_there_and_every_link_leads_to_a_file() {
         "architecture",
         "life-of-a-request",
         "configuration",
+        "keys",
         "reasons",
         "metrics",
         "threat-model",

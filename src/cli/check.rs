@@ -82,7 +82,7 @@ impl Check {
                 if !text.is_empty() {
                     write_err(text.trim_end());
                 }
-                if findings.is_good(self.deny_warnings) {
+                if findings.exit(self.deny_warnings) == Exit::OK {
                     write_out(format_args!("{}: ok\n", file.display()))?;
                 }
                 for line in findings.fetched.iter().filter_map(FetchedSource::to_line) {
