@@ -107,7 +107,10 @@ fn to_text(all: &[Listed], now: UnixTime) -> String {
                 ListedSource::Local(source) => writeln!(text, "  from {}", printable(source)),
                 ListedSource::Remote(url, Some((fetched, until))) => {
                     let fetched = distance(*fetched, now);
-                    writeln!(text, "  from {url}: kept, fetched {fetched}, serves until {until}")
+                    writeln!(
+                        text,
+                        "  from {url}: kept, fetched {fetched}, serves until {until}"
+                    )
                 }
                 ListedSource::Remote(url, None) => writeln!(text, "  from {url}: nothing is kept"),
             };

@@ -19,7 +19,7 @@ use crate::clock::{Clock, UnixTime};
 use crate::config::Config;
 use crate::gate::Rejection;
 use crate::jwt::{self, TokenError};
-use crate::keys::{self, RemoteKeySets};
+use crate::keys::{self, RemoteKeySets, SourceId};
 
 /// More than any gateway takes; a file given by mistake is not read to its end.
 const MOST_BYTES: u64 = 1024 * 1024;
@@ -35,7 +35,7 @@ const MOMENTS: [(&str, &str, &str); 5] = [
 
 /// Show a token's header and claims, and the verdict of the configuration if there is one
 ///
-/// Exits with 3 if the token is refused.
+/// Keys that are fetched are those that a gateway on this machine has kept. Exits with 3 if the token is refused.
 #[derive(Clone, Debug, clap::Args)]
 pub(in crate::cli) struct Inspect {
     /// The token; `-` reads it from standard input, `@FILE` from a file. Tokens on a command line are seen by others
@@ -64,12 +64,17 @@ impl Inspect {
         let text = read_token(&self.token)?;
         let token = bare(&text);
         let now = self.at.unwrap_or_else(|| Clock::System.now());
-        let verdict = match self.config.load_if_there()? {
-            Some(config) => verdict(&config, token, now)?,
-            None => Verdict::NotAsked,
+        let (verdict, notes) = match self.config.load_if_there()? {
+            Some(config) => {
+                let sets = RemoteKeySets::new(&config.state_directory, Clock::System);
+                let notes = notes(&config, token, &sets);
+                (verdict(&config, token, now, &sets)?, notes)
+            }
+            None => (Verdict::NotAsked, String::new()),
         };
         let colour = Colour::of_stdout();
-        write_out(render(token, &verdict, now, colour))?;
+        let shown = render(token, &verdict, now, colour);
+        write_out(format_args!("{shown}{notes}"))?;
         Ok(match verdict {
             Verdict::Refused(_) => Exit::REFUSED,
             Verdict::NotAsked if parts(token).is_none() => Exit::REFUSED,
@@ -103,11 +108,15 @@ fn bare(text: &str) -> &str {
     text.split_ascii_whitespace().next_back().unwrap_or("")
 }
 
-fn verdict(config: &Config, token: &str, now: UnixTime) -> Result<Verdict, Failure> {
-    let sets = RemoteKeySets::new(&config.state_directory, Clock::System);
+fn verdict(
+    config: &Config,
+    token: &str,
+    now: UnixTime,
+    sets: &RemoteKeySets,
+) -> Result<Verdict, Failure> {
     let mut issuers = Vec::new();
     for issuer in &config.issuers {
-        let loaded = keys::load(issuer, &config.state_directory, &sets)?;
+        let loaded = keys::load(issuer, &config.state_directory, sets)?;
         for skipped in &loaded.skipped {
             write_err(crate::cli::check::render_skipped(&issuer.name, skipped));
         }
@@ -131,6 +140,29 @@ fn verdict(config: &Config, token: &str, now: UnixTime) -> Result<Verdict, Failu
             Err(error) => Verdict::Refused(error),
         },
     )
+}
+
+/// Which keys of the token's issuer were looked at, if they are fetched: nothing is fetched here.
+fn notes(config: &Config, token: &str, sets: &RemoteKeySets) -> String {
+    let claimed = parts(token).and_then(|(_, claims)| Some(claims.get("iss")?.as_str()?.to_owned()));
+    let issuers = config.issuers.iter();
+    let mut text = String::new();
+    for issuer in issuers.filter(|issuer| claimed.as_deref() == Some(&issuer.policy.issuer)) {
+        for id in SourceId::all_of(issuer) {
+            let url = id.name();
+            let _ = match sets.current(&id, issuer.refresh.stale_for) {
+                Some(held) => {
+                    let fetched = distance(held.fetched, Clock::System.now());
+                    writeln!(text, "  with the keys that a gateway fetched {fetched} from {url}")
+                }
+                None => {
+                    let kept = config.state_directory.display();
+                    writeln!(text, "  without the keys of {url}: none are kept in {kept}")
+                }
+            };
+        }
+    }
+    printable(&text)
 }
 
 /// Header and claims, read leniently: a token that is refused must be readable here all the same.

@@ -119,6 +119,10 @@ fn issuers_key(
                 error,
             })
         }
+        Keys::Public(_) if issuer.keys.remote().next().is_some() => Err(Failure::Usage(format!(
+            "keys of issuer {:?} are fetched: it makes its tokens itself; to make one in its name, give its private key with --key FILE",
+            &*issuer.name
+        ))),
         Keys::Public(_) => Err(Failure::Usage(format!(
             "issuer {:?} has public keys only: give the private one with --key FILE",
             &*issuer.name
