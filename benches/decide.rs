@@ -14,7 +14,7 @@ use portcullis::jwt::{Algorithm, CompactJws, PreparedKey};
 use portcullis::keys::KeyRequester;
 use portcullis::metrics::WorkerId;
 use serde_json::json;
-use support::{Fixture, ISSUER, ROUTES, claims, claims_with, get, head};
+use support::{Fixture, ISSUER, ROUTES, SECRET, claims, claims_with, get, head};
 
 #[expect(dead_code, reason = "each binary uses a part of it")]
 #[path = "../tests/support/mod.rs"]
@@ -60,6 +60,10 @@ fn with_token(criterion: &mut Criterion) {
         let field = format!("Bearer {token}");
         let request = || head(get("/orders/1").header("authorization", &field));
         let mut memory = WorkerMemory::of_worker(WorkerId(0), 0);
+        assert!(
+            fixture.decide_with(&mut memory, &mut request()).is_ok(),
+            "{algorithm:?}: what is measured is no refusal"
+        );
         group.bench_function(BenchmarkId::new("decide", algorithm.name()), |bencher| {
             bencher.iter_batched(
                 request,
@@ -198,7 +202,7 @@ fn oracle(fixture: &Fixture, algorithm: Algorithm) -> (DecodingKey, Validation) 
             let jwk: jsonwebtoken::jwk::Jwk = serde_json::from_value(jwk).expect("a JWK");
             DecodingKey::from_jwk(&jwk).expect("a key")
         }
-        None => DecodingKey::from_secret(fixture.secret(algorithm).as_bytes()),
+        None => DecodingKey::from_secret(SECRET.as_bytes()),
     };
     let mut validation = Validation::new(algorithm.name().parse().expect("an algorithm it knows"));
     validation.set_issuer(&[ISSUER]);

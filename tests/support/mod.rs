@@ -11,9 +11,12 @@ use portcullis::config::{self, Environment};
 use portcullis::gate::{
     Admission, Head, Peer, Reason, Rejection, Unobserved, WorkerMemory, decide,
 };
-use portcullis::jwt::{Algorithm, Issuer, KeySet, SigningKey, VerifyingKey, parse_jwk_set};
+use portcullis::jwt::{
+    Algorithm, Issuer, KeyFamily, KeySet, SigningKey, VerifyingKey, parse_jwk_set,
+};
 use portcullis::metrics::Metrics;
 use portcullis::revocation::RevocationSet;
+use portcullis::secret::Secret;
 use portcullis::snapshot::{Fixtures, Snapshot, SnapshotId};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -23,6 +26,9 @@ pub(crate) const NOW: UnixTime = UnixTime::from_seconds(1_800_000_000);
 
 /// `iss` of the tokens that are good.
 pub(crate) const ISSUER: &str = "https://issuer.test";
+
+/// What tokens are signed with that have no public key: long enough for every hash.
+pub(crate) const SECRET: &str = "as long as the longest hash, and known to everybody who reads it";
 
 /// What a decision is measured with: a route that asks for a scope, a public one, and three claim headers.
 pub(crate) const ROUTES: &str = r#"
@@ -59,7 +65,15 @@ impl Fixture {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let keys: Vec<SigningKey> = algorithms
             .iter()
-            .map(|algorithm| SigningKey::generate(*algorithm).expect("a key"))
+            .map(|algorithm| match algorithm.family() {
+                KeyFamily::Hmac => SigningKey::from_secret(&Secret::new(SECRET.into()), *algorithm),
+                KeyFamily::Rsa
+                | KeyFamily::P256
+                | KeyFamily::P384
+                | KeyFamily::P521
+                | KeyFamily::Ed25519 => SigningKey::generate(*algorithm),
+            })
+            .map(|key| key.expect("a key"))
             .collect();
         let text = format!("{}\n{rest}", issuer_table(&keys, directory.path()));
         let environment = Environment(
@@ -102,11 +116,6 @@ impl Fixture {
     /// The public key of `algorithm`; `None` for a secret.
     pub(crate) fn public_jwk(&self, algorithm: Algorithm) -> Option<Value> {
         self.key(algorithm).public_jwk()
-    }
-
-    /// The secret of an HMAC algorithm, as its file would hold it.
-    pub(crate) fn secret(&self, algorithm: Algorithm) -> String {
-        String::from_utf8(self.key(algorithm).to_pem().expose().to_vec()).expect("text")
     }
 
     fn key(&self, algorithm: Algorithm) -> &SigningKey {
@@ -230,11 +239,7 @@ fn issuer_table(keys: &[SigningKey], directory: &Path) -> String {
     let names: Vec<&str> = keys.iter().map(|key| key.algorithm().name()).collect();
     let public: Vec<Value> = keys.iter().filter_map(SigningKey::public_jwk).collect();
     let source = if public.is_empty() {
-        let secret = keys.first().expect("a key").to_pem();
-        let secret = std::str::from_utf8(secret.expose())
-            .expect("text")
-            .to_owned();
-        format!("{{ secret = {secret:?} }}")
+        format!("{{ secret = {SECRET:?} }}")
     } else {
         fs::write(
             directory.join("jwks.json"),

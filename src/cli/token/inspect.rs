@@ -144,7 +144,8 @@ fn verdict(
 
 /// Which keys of the token's issuer were looked at, if they are fetched: nothing is fetched here.
 fn notes(config: &Config, token: &str, sets: &RemoteKeySets) -> String {
-    let claimed = parts(token).and_then(|(_, claims)| Some(claims.get("iss")?.as_str()?.to_owned()));
+    let claimed =
+        parts(token).and_then(|(_, claims)| Some(claims.get("iss")?.as_str()?.to_owned()));
     let issuers = config.issuers.iter();
     let mut text = String::new();
     for issuer in issuers.filter(|issuer| claimed.as_deref() == Some(&issuer.policy.issuer)) {
@@ -153,7 +154,10 @@ fn notes(config: &Config, token: &str, sets: &RemoteKeySets) -> String {
             let _ = match sets.current(&id, issuer.refresh.stale_for) {
                 Some(held) => {
                     let fetched = distance(held.fetched, Clock::System.now());
-                    writeln!(text, "  with the keys that a gateway fetched {fetched} from {url}")
+                    writeln!(
+                        text,
+                        "  with the keys that a gateway fetched {fetched} from {url}"
+                    )
                 }
                 None => {
                     let kept = config.state_directory.display();
