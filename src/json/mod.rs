@@ -4,6 +4,7 @@
 mod document;
 mod parse;
 mod path;
+mod scan;
 
 pub use document::{Array, Document, Object, Value};
 pub use parse::{JsonError, parse, parse_owned};

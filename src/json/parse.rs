@@ -1,15 +1,14 @@
 //! From text to a document.
-
-use std::fmt;
-
-use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::error::Category;
+//!
+//! Tokens are read by our own eyes because they are read so often: one pass notes down where everything is, and copies
+//! nothing. What is rare and difficult (escapes, numbers that are more than a few digits) serde_json reads.
 
 use super::Document;
 use super::document::Node;
+use super::scan::{number, plain_bytes};
 
 /// Why bytes are not a JSON value that we take.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum JsonError {
     /// Not JSON (RFC 8259), not UTF-8, or data after the value.
     #[error("not valid JSON")]
@@ -39,25 +38,19 @@ pub fn parse_owned(bytes: Vec<u8>) -> Result<Document, JsonError> {
     if text.len() > MOST_BYTES {
         return Err(JsonError::Syntax);
     }
-    let mut builder = Builder {
+    let mut parser = Parser {
         text: &text,
+        at: 0,
         unescaped: String::new(),
         nodes: Vec::with_capacity(text.len() / BYTES_OF_A_NODE + 2),
     };
-    let mut deserializer = serde_json::Deserializer::from_str(&text);
-    (&mut builder)
-        .deserialize(&mut deserializer)
-        .and_then(|()| deserializer.end())
-        .map_err(|error| match error.classify() {
-            // The visitor takes every kind of value: the only thing it complains of itself is a repeated name.
-            Category::Data => JsonError::DuplicateMember,
-            Category::Syntax | Category::Eof | Category::Io => JsonError::Syntax,
-        })?;
-    let Builder {
+    parser.document()?;
+    let Parser {
         text: _,
+        at: _,
         unescaped,
         nodes,
-    } = builder;
+    } = parser;
     text.push_str(&unescaped);
     Ok(Document::new(text, nodes))
 }
@@ -68,25 +61,193 @@ const MOST_BYTES: usize = 1 << 30;
 /// Bytes of text for each name and value of usual claims. A text with more of them makes the list grow once or twice.
 const BYTES_OF_A_NODE: usize = 14;
 
+/// Containers that may stand in each other, and one.
+const TOO_DEEP: u32 = 128;
+
 /// A document in the making.
-struct Builder<'t> {
+struct Parser<'t> {
     text: &'t str,
+    /// How far it was read.
+    at: usize,
     unescaped: String,
     nodes: Vec<Node>,
 }
 
-impl<'t> Builder<'t> {
-    /// A string that stands in the text as it is.
-    fn in_text(&mut self, string: &'t str) {
-        let start = string.as_ptr().addr() - self.text.as_ptr().addr();
-        self.nodes.push(node_of(start, string));
+impl Parser<'_> {
+    /// A value and nothing else.
+    fn document(&mut self) -> Result<(), JsonError> {
+        self.value(0)?;
+        match self.after_space() {
+            None => Ok(()),
+            Some(_) => Err(JsonError::Syntax),
+        }
     }
 
-    /// A string that had escapes.
-    fn besides(&mut self, string: &str) {
-        let start = self.text.len() + self.unescaped.len();
-        self.unescaped.push_str(string);
-        self.nodes.push(node_of(start, string));
+    /// A value inside so many others.
+    fn value(&mut self, depth: u32) -> Result<(), JsonError> {
+        match self.after_space().ok_or(JsonError::Syntax)? {
+            b'"' => self.string(),
+            b'{' => self.object(depth + 1),
+            b'[' => self.array(depth + 1),
+            b't' => self.word("true", Node::Bool(true)),
+            b'f' => self.word("false", Node::Bool(false)),
+            b'n' => self.word("null", Node::Null),
+            _ => self.number(),
+        }
+    }
+
+    /// The next byte that is no space, which is not passed.
+    fn after_space(&mut self) -> Option<u8> {
+        let bytes = self.text.as_bytes();
+        loop {
+            let byte = *bytes.get(self.at)?;
+            if !matches!(byte, b' ' | b'\n' | b'\t' | b'\r') {
+                return Some(byte);
+            }
+            self.at += 1;
+        }
+    }
+
+    /// What separates two elements or ends them: `false` for `end`, which is passed like `,`.
+    fn goes_on(&mut self, end: u8) -> Result<bool, JsonError> {
+        let byte = self.after_space();
+        self.at += 1;
+        match byte {
+            Some(b',') => Ok(true),
+            Some(byte) if byte == end => Ok(false),
+            Some(_) | None => Err(JsonError::Syntax),
+        }
+    }
+
+    /// The first byte of an array or object is passed; `true` if it ends at once, and the end is passed too.
+    fn begin(&mut self, depth: u32, end: u8) -> Result<bool, JsonError> {
+        if depth >= TOO_DEEP {
+            return Err(JsonError::Syntax);
+        }
+        self.at += 1;
+        let is_empty = self.after_space() == Some(end);
+        self.at += usize::from(is_empty);
+        Ok(is_empty)
+    }
+
+    fn word(&mut self, word: &str, node: Node) -> Result<(), JsonError> {
+        if !self.text.as_bytes()[self.at..].starts_with(word.as_bytes()) {
+            return Err(JsonError::Syntax);
+        }
+        self.at += word.len();
+        self.nodes.push(node);
+        Ok(())
+    }
+
+    fn array(&mut self, depth: u32) -> Result<(), JsonError> {
+        let array = self.nodes.len();
+        self.nodes.push(Node::Array { end: 0 });
+        if !self.begin(depth, b']')? {
+            loop {
+                self.value(depth)?;
+                if !self.goes_on(b']')? {
+                    break;
+                }
+            }
+        }
+        self.nodes[array] = Node::Array { end: self.next() };
+        Ok(())
+    }
+
+    fn object(&mut self, depth: u32) -> Result<(), JsonError> {
+        let object = self.nodes.len();
+        self.nodes.push(Node::Object { end: 0 });
+        if !self.begin(depth, b'}')? {
+            self.members(depth)?;
+        }
+        self.nodes[object] = Node::Object { end: self.next() };
+        Ok(())
+    }
+
+    /// The members of an object, of which there is one at least, and its end.
+    fn members(&mut self, depth: u32) -> Result<(), JsonError> {
+        let first = self.nodes.len();
+        let (mut seen, mut members) = (0_u128, 0);
+        loop {
+            let at = self.nodes.len();
+            if self.after_space() != Some(b'"') {
+                return Err(JsonError::Syntax);
+            }
+            // A name is a string, and a string is one node.
+            self.string()?;
+            let name = self.string_of(self.nodes[at]);
+            let mark = 1_u128 << name_class(name);
+            if seen & mark != 0
+                && members < FEW_MEMBERS
+                && self.names(first).take(members).any(|other| other == name)
+            {
+                return Err(JsonError::DuplicateMember);
+            }
+            seen |= mark;
+            members += 1;
+            if self.after_space() != Some(b':') {
+                return Err(JsonError::Syntax);
+            }
+            self.at += 1;
+            self.value(depth)?;
+            if !self.goes_on(b'}')? {
+                break;
+            }
+        }
+        if members > FEW_MEMBERS && has_duplicates(self.names(first).collect()) {
+            return Err(JsonError::DuplicateMember);
+        }
+        Ok(())
+    }
+
+    /// A string, whose first quote is here.
+    fn string(&mut self) -> Result<(), JsonError> {
+        let start = self.at + 1;
+        let end = start + plain_bytes(&self.text.as_bytes()[start..]);
+        let length = end - start;
+        if self.text.as_bytes().get(end) != Some(&b'"') {
+            return self.escaped_string(end);
+        }
+        self.at = end + 1;
+        self.nodes.push(Node::String {
+            start: position(start),
+            length: position(length),
+        });
+        Ok(())
+    }
+
+    /// A string that is plain up to `end`, and not longer.
+    #[cold]
+    fn escaped_string(&mut self, mut end: usize) -> Result<(), JsonError> {
+        let bytes = self.text.as_bytes();
+        loop {
+            match bytes.get(end) {
+                // Whatever is escaped ends no string.
+                Some(b'\\') => end += 2,
+                Some(b'"') => break,
+                // A control character, or the end of the text.
+                Some(_) | None => return Err(JsonError::Syntax),
+            }
+            end += plain_bytes(bytes.get(end..).ok_or(JsonError::Syntax)?);
+        }
+        let quoted = self.text.get(self.at..=end).ok_or(JsonError::Syntax)?;
+        let text: String = serde_json::from_str(quoted).map_err(|_| JsonError::Syntax)?;
+        self.at = end + 1;
+        self.nodes.push(Node::String {
+            start: position(self.text.len() + self.unescaped.len()),
+            length: position(text.len()),
+        });
+        self.unescaped.push_str(&text);
+        Ok(())
+    }
+
+    /// A number, or nothing that JSON has.
+    fn number(&mut self) -> Result<(), JsonError> {
+        let rest = &self.text.as_bytes()[self.at..];
+        let (number, length) = number(rest).ok_or(JsonError::Syntax)?;
+        self.at += length;
+        self.nodes.push(number);
+        Ok(())
     }
 
     /// The index of the next node.
@@ -94,7 +255,8 @@ impl<'t> Builder<'t> {
         position(self.nodes.len())
     }
 
-    fn string(&self, node: Node) -> &str {
+    /// What a name or string says.
+    fn string_of(&self, node: Node) -> &str {
         let Node::String { start, length } = node else {
             return "";
         };
@@ -114,15 +276,8 @@ impl<'t> Builder<'t> {
                 Some(Node::Array { end } | Node::Object { end }) => *end as usize,
                 Some(_) | None => at + 2,
             };
-            Some(self.string(name))
+            Some(self.string_of(name))
         })
-    }
-}
-
-fn node_of(start: usize, string: &str) -> Node {
-    Node::String {
-        start: position(start),
-        length: position(string.len()),
     }
 }
 
@@ -131,105 +286,19 @@ fn position(at: usize) -> u32 {
     u32::try_from(at).expect("invariant: the text is short enough")
 }
 
-impl<'de> DeserializeSeed<'de> for &mut Builder<'de> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for &mut Builder<'de> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value without repeated members")
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
-        self.nodes.push(Node::Null);
-        Ok(())
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<(), E> {
-        self.nodes.push(Node::Bool(value));
-        Ok(())
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<(), E> {
-        self.nodes.push(Node::Signed(value));
-        Ok(())
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<(), E> {
-        self.nodes.push(Node::Unsigned(value));
-        Ok(())
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<(), E> {
-        self.nodes.push(Node::Float(value));
-        Ok(())
-    }
-
-    fn visit_borrowed_str<E>(self, value: &'de str) -> Result<(), E> {
-        self.in_text(value);
-        Ok(())
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<(), E> {
-        self.besides(value);
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<(), A::Error> {
-        let array = self.nodes.len();
-        self.nodes.push(Node::Array { end: 0 });
-        while access.next_element_seed(&mut *self)?.is_some() {}
-        self.nodes[array] = Node::Array { end: self.next() };
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<(), A::Error> {
-        let object = self.nodes.len();
-        self.nodes.push(Node::Object { end: 0 });
-        let first = object + 1;
-        let (mut seen, mut members) = (0_u64, 0);
-        loop {
-            let at = self.nodes.len();
-            // A name is a string, and a string is one node.
-            if access.next_key_seed(&mut *self)?.is_none() {
-                break;
-            }
-            let name = self.string(self.nodes[at]);
-            let mark = 1 << name_class(name);
-            if seen & mark != 0
-                && members < FEW_MEMBERS
-                && self.names(first).take(members).any(|other| other == name)
-            {
-                return Err(de::Error::custom(JsonError::DuplicateMember));
-            }
-            seen |= mark;
-            members += 1;
-            access.next_value_seed(&mut *self)?;
-        }
-        if members > FEW_MEMBERS && has_duplicates(self.names(first).collect()) {
-            return Err(de::Error::custom(JsonError::DuplicateMember));
-        }
-        self.nodes[object] = Node::Object { end: self.next() };
-        Ok(())
-    }
-}
-
 /// Up to this many members a new name is compared with all before it, unless [`name_class`] tells it from them; beyond, all
 /// are sorted once.
 pub(super) const FEW_MEMBERS: usize = 32;
 
-/// One of 64 classes of names: equal names are in one class, and the names of most objects are in many.
-fn name_class(name: &str) -> usize {
-    let byte = |at: Option<&u8>| usize::from(at.copied().unwrap_or_default());
+/// One of 128 classes of names: equal names are in one class, and the names of most objects are in many.
+fn name_class(name: &str) -> u32 {
+    /// Odd, and half of its bits are set: each bit of what is multiplied moves those at the top.
+    const SPREAD: u32 = 0x9E37_79B1;
     let bytes = name.as_bytes();
-    let middle = bytes.get(bytes.len() / 2);
-    (bytes.len() + 7 * byte(bytes.first()) + 13 * byte(middle) + 31 * byte(bytes.last())) % 64
+    let byte = |at: usize| bytes.get(at).copied().unwrap_or_default();
+    let last = bytes.len().saturating_sub(1);
+    let length = bytes.len().to_le_bytes()[0];
+    u32::from_le_bytes([length, byte(0), byte(last / 2), byte(last)]).wrapping_mul(SPREAD) >> 25
 }
 
 /// Whether a name stands twice. Sorted instead of hashed: no hostile choice of names makes it quadratic.

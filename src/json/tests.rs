@@ -1,3 +1,9 @@
+use std::fmt::Write as _;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+
 use super::parse::FEW_MEMBERS;
 use super::*;
 
@@ -133,5 +139,145 @@ fn what_is_not_a_dotted_key_is_refused() {
         "[t]",
     ] {
         assert_eq!(ClaimPath::parse(text), Err(ClaimPathError), "{text:?}");
+    }
+}
+
+/// The same value as serde_json has it, and whether it has a member twice in one object.
+fn as_serde(value: &Value<'_>) -> serde_json::Value {
+    match value {
+        Value::Null => serde_json::Value::Null,
+        Value::Bool(value) => (*value).into(),
+        Value::Number(number) => number.clone().into(),
+        Value::String(text) => (*text).into(),
+        Value::Array(elements) => elements.iter().map(|element| as_serde(&element)).collect(),
+        Value::Object(members) => members
+            .iter()
+            .map(|(name, value)| (name.to_owned(), as_serde(&value)))
+            .collect(),
+    }
+}
+
+/// Holds that `text` is taken and read as serde_json does, but for members that stand twice.
+fn read_alike(text: &[u8]) {
+    let theirs = serde_json::from_slice::<serde_json::Value>(text).ok();
+    match parse(text) {
+        Ok(ours) => assert_eq!(Some(as_serde(&ours.root())), theirs, "{text:?}"),
+        Err(JsonError::Syntax) => assert_eq!(theirs, None, "{text:?}"),
+        // What follows is not looked at any more.
+        Err(JsonError::DuplicateMember) => {}
+    }
+}
+
+/// What JSON is made of, and some of what it is not.
+const PIECES: [&str; 34] = [
+    "{",
+    "}",
+    "[",
+    "]",
+    ":",
+    ",",
+    "\"",
+    "\"",
+    "\\",
+    "\\\"",
+    "\\u00e9",
+    "\\ud83d",
+    "\\ude00",
+    "\\n",
+    " ",
+    "\n",
+    "\u{1f}",
+    "\u{7f}",
+    "é",
+    "😀",
+    "true",
+    "false",
+    "null",
+    "0",
+    "-0",
+    "1",
+    "18446744073709551615",
+    "-",
+    "+",
+    ".",
+    "e5",
+    "E-",
+    "abcdefgh",
+    "\"a\":",
+];
+
+/// JSON of a few levels, with spaces and escapes that mean nothing.
+fn json_text() -> impl Strategy<Value = String> {
+    let text = vec(select(&PIECES[8..][..23]), 0..6).prop_map(|pieces| {
+        let pieces: String = pieces.concat();
+        serde_json::Value::from(pieces).to_string()
+    });
+    let number = (any::<i64>(), any::<u64>(), any::<f64>(), 0..4_u8).prop_map(
+        |(i, u, f, which)| match which {
+            0 => i.to_string(),
+            1 => u.to_string(),
+            2 => serde_json::Value::from(f).to_string(),
+            _ => (u % 100).to_string(),
+        },
+    );
+    let word = select(
+        &[
+            "null",
+            "true",
+            "false",
+            "\"\\u0041\\/\"",
+            "1e3",
+            "-0",
+            "1.0E+2",
+        ][..],
+    );
+    let leaf = prop_oneof![text.clone(), number, word.prop_map(str::to_owned)];
+    leaf.prop_recursive(4, 64, 6, move |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..6).prop_map(|all| format!("[ {}]", all.join(" ,\t"))),
+            vec((text.clone(), inner), 0..6).prop_map(|all| {
+                let mut object = String::from("{");
+                for (at, (name, value)) in all.iter().enumerate() {
+                    let comma = if at > 0 { ",\r\n" } else { "" };
+                    let _ = write!(object, "{comma}{name} :{value}");
+                }
+                object + "}"
+            }),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn texts_are_read_as_another_parser_reads_them(text in json_text()) {
+        read_alike(text.as_bytes());
+    }
+
+    #[test]
+    fn damaged_texts_are_refused_as_another_parser_refuses_them(
+        text in json_text(),
+        damage in vec((any::<prop::sample::Index>(), select(&PIECES[..]), any::<bool>()), 1..4),
+    ) {
+        let mut bytes = text.into_bytes();
+        for (at, piece, replaces) in damage {
+            let at = at.index(bytes.len() + 1);
+            let end = if replaces { (at + piece.len()).min(bytes.len()) } else { at };
+            bytes.splice(at..end, piece.bytes());
+        }
+        read_alike(&bytes);
+    }
+
+    #[test]
+    fn whatever_pieces_come_two_parsers_agree(pieces in vec(select(&PIECES[..]), 0..12)) {
+        read_alike(pieces.concat().as_bytes());
+    }
+
+    #[test]
+    fn whatever_bytes_come_two_parsers_agree(inside in vec(any::<u8>(), 0..24)) {
+        let mut text = vec![b'"'];
+        text.extend_from_slice(&inside);
+        text.push(b'"');
+        read_alike(&text);
+        read_alike(&inside);
     }
 }
