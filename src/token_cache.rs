@@ -14,14 +14,14 @@ use quick_cache::unsync::{Cache, DefaultLifecycle};
 use quick_cache::{Equivalent, OptionsBuilder, Weighter};
 use smallvec::SmallVec;
 
-use crate::headers::{ClaimFields, ClaimHeaders, HeaderSetId, OwnNames};
+use crate::headers::{ClaimFields, ClaimHeaders, FieldWriter, HeaderSetId};
 use crate::jwt::{Issuer, KeyPlace, VerifiedToken};
 
 /// The verified tokens of one worker. `N` is what the owner notes down on each.
 pub struct TokenCache<N> {
     /// `None`: nothing is remembered.
     tokens: Option<Tokens<N>>,
-    names: OwnNames,
+    writer: FieldWriter,
 }
 
 type Tokens<N> = Cache<Key, Held<N>, Bytes, RandomState>;
@@ -38,7 +38,7 @@ impl<N: Copy + Default> TokenCache<N> {
     pub fn new(bytes: u64) -> Self {
         Self {
             tokens: (bytes > 0).then(|| Self::tokens(bytes)),
-            names: OwnNames::default(),
+            writer: FieldWriter::default(),
         }
     }
 
@@ -82,7 +82,7 @@ impl<N: Copy + Default> TokenCache<N> {
             note: Cell::default(),
             fields: RefCell::default(),
         });
-        verified.build(headers, &mut self.names);
+        verified.build(headers, &mut self.writer);
         if let Some(cache) = &mut self.tokens {
             let held = Held {
                 bytes: verified.bytes(token.len()),
@@ -110,7 +110,7 @@ impl<N: Copy + Default> TokenCache<N> {
         if let Some(fields) = verified.built(headers.id()) {
             return fields;
         }
-        let fields = verified.build(headers, &mut self.names);
+        let fields = verified.build(headers, &mut self.writer);
         if let Some(cache) = &mut self.tokens {
             if let Some(mut held) = cache.peek_mut(&Presented(token))
                 && Rc::ptr_eq(&held.token, verified)
@@ -195,8 +195,8 @@ impl<N: Copy + Default> CachedToken<N> {
         Some(Rc::clone(fields))
     }
 
-    fn build(&self, headers: &ClaimHeaders, names: &mut OwnNames) -> Rc<ClaimFields> {
-        let fields = Rc::new(headers.fields(self.token.claims().all(), names));
+    fn build(&self, headers: &ClaimHeaders, writer: &mut FieldWriter) -> Rc<ClaimFields> {
+        let fields = Rc::new(headers.fields(self.token.claims().all(), writer));
         let mut sets = self.fields.borrow_mut();
         if sets.len() >= MOST_SETS {
             sets.remove(0);

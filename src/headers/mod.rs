@@ -24,7 +24,7 @@ pub use connection::{
 pub use cookies::join_cookies;
 pub use forwarded::{Client, TrustedProxies, append_via, client_of, request_id_of, set_forwarded};
 pub use identity::{
-    ArrayStyle, ClaimFields, ClaimHeader, ClaimHeaders, HeaderSetId, OwnNames, StripSet,
+    ArrayStyle, ClaimFields, ClaimHeader, ClaimHeaders, FieldWriter, HeaderSetId, StripSet,
     is_reserved_name,
 };
 pub use length::{ContentLengthError, add_content_length, content_length};

@@ -98,7 +98,7 @@ fn lines(claim: &str, array: ArrayStyle) -> Vec<String> {
     };
     let fields = ClaimHeaders::new(vec![header]).fields(
         claims().root().as_object().unwrap(),
-        &mut OwnNames::default(),
+        &mut FieldWriter::default(),
     );
     fields.insert_into(&mut headers);
     let lines = headers.get_all(&name).iter();
@@ -204,7 +204,7 @@ fn ours_replace_what_is_there() {
             };
             let fields = ClaimHeaders::new(vec![header]).fields(
                 claims().root().as_object().unwrap(),
-                &mut OwnNames::default(),
+                &mut FieldWriter::default(),
             );
             fields.insert_into(&mut headers);
             let lines: Vec<_> = headers.get_all(&name).iter().collect();
