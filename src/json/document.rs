@@ -209,14 +209,30 @@ impl<'d> Object<'d> {
     /// The member of that name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Value<'d>> {
-        let mut rest = self.0;
-        while rest.next < rest.end {
-            let is_it = rest.is_named(name);
-            rest.next += 1;
-            if is_it {
-                return rest.next();
+        let Nodes {
+            document,
+            next,
+            end,
+        } = self.0;
+        let members = document.nodes.get(..end as usize)?;
+        let text = document.text.as_bytes();
+        let mut at = next;
+        // Each token is asked a dozen times: most names differ in length already, and of others no value is made.
+        while let Some([Node::String { start, length }, value, ..]) = members.get(at as usize..) {
+            if *length as usize == name.len()
+                && text[*start as usize..].starts_with(name.as_bytes())
+            {
+                return Some(document.value(at + 1));
             }
-            rest.skip();
+            at = match value {
+                Node::Array { end } | Node::Object { end } => *end,
+                Node::Null
+                | Node::Bool(_)
+                | Node::Unsigned(_)
+                | Node::Signed(_)
+                | Node::Float(_)
+                | Node::String { .. } => at + 2,
+            };
         }
         None
     }
@@ -289,23 +305,6 @@ impl<'d> Nodes<'d> {
         let value = self.document.value(self.next);
         self.skip();
         Some(value)
-    }
-
-    /// Whether that is the name at `next`. Most names differ in length already.
-    fn is_named(&self, name: &str) -> bool {
-        match self.document.node(self.next) {
-            Node::String { start, length } => {
-                length as usize == name.len()
-                    && self.document.text.as_bytes()[start as usize..].starts_with(name.as_bytes())
-            }
-            Node::Null
-            | Node::Bool(_)
-            | Node::Unsigned(_)
-            | Node::Signed(_)
-            | Node::Float(_)
-            | Node::Array { .. }
-            | Node::Object { .. } => false,
-        }
     }
 
     /// The name at `next`, which is passed.

@@ -14,7 +14,12 @@ pub struct ClaimsSet {
     expires: Option<UnixTime>,
     not_before: Option<UnixTime>,
     issued_at: Option<UnixTime>,
+    /// Whether one of [`RARE`] is there.
+    has_rare: bool,
 }
+
+/// Claims that few tokens have, and that each is asked for.
+const RARE: [&str; 4] = ["at_hash", "c_hash", "events", "cnf"];
 
 impl ClaimsSet {
     /// Parses an encoded payload.
@@ -35,6 +40,7 @@ impl ClaimsSet {
         };
         // One pass over all members: what is registered must have its type.
         let (mut expires, mut not_before, mut issued_at) = (None, None, None);
+        let mut has_rare = false;
         for (name, value) in members.iter() {
             match name {
                 "exp" => expires = Some(numeric_date(&value, "exp is not a date")?),
@@ -46,7 +52,7 @@ impl ClaimsSet {
                 "aud" if texts(&value).is_none() => {
                     return Err(TokenError::Malformed("aud is not a string or strings"));
                 }
-                _ => {}
+                _ => has_rare |= RARE.contains(&name),
             }
         }
         Ok(Self {
@@ -54,6 +60,7 @@ impl ClaimsSet {
             expires,
             not_before,
             issued_at,
+            has_rare,
         })
     }
 
@@ -77,6 +84,13 @@ impl ClaimsSet {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Value<'_>> {
         self.all().get(name)
+    }
+
+    /// Whether there is that claim, which is one of those that few tokens have: of the others nothing is looked through.
+    #[must_use]
+    pub(super) fn has_rare(&self, name: &'static str) -> bool {
+        debug_assert!(RARE.contains(&name), "{name} is not looked for");
+        self.has_rare && self.get(name).is_some()
     }
 
     /// A top-level claim that is a string.
@@ -169,7 +183,7 @@ fn check_text(value: &Value<'_>, problem: &'static str) -> Result<(), TokenError
 }
 
 /// A string, or the elements of an array of nothing but strings.
-fn texts<'d>(value: &Value<'d>) -> Option<impl Iterator<Item = &'d str> + use<'d>> {
+pub(super) fn texts<'d>(value: &Value<'d>) -> Option<impl Iterator<Item = &'d str> + use<'d>> {
     let (single, elements) = match value {
         Value::String(text) => (Some(*text), None),
         Value::Array(elements) if elements.iter().all(|element| element.as_str().is_some()) => {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::clock::UnixTime;
 use crate::json::Value;
 
+use super::claims::texts;
 use super::verified::name_of;
 use super::{
     AudienceMatch, ClaimsSet, CompactJws, Issuer, IssuerPolicy, JoseHeader, KeyLookupError,
@@ -261,7 +262,7 @@ fn check_type(
     }
     match OF_OTHER_TOKENS
         .into_iter()
-        .find(|claim| claims.get(claim).is_some())
+        .find(|claim| claims.has_rare(claim))
     {
         Some(claim) => Err(TokenError::WrongType(claim)),
         None => Ok(()),
@@ -270,11 +271,9 @@ fn check_type(
 
 /// RFC 7519 §4.1.3: we are meant only if the audience names us.
 fn check_audience(claims: &ClaimsSet, policy: &IssuerPolicy) -> Result<(), TokenError> {
-    check_present(claims, &policy.audience_claim)?;
-    let names = |audience: &str| {
-        let mut named = claims.texts(&policy.audience_claim).into_iter().flatten();
-        named.any(|name| name == audience)
-    };
+    let audience = present(claims, &policy.audience_claim)?;
+    let names =
+        |ours: &str| texts(&audience).is_some_and(|mut named| named.any(|name| name == ours));
     let mut ours = policy.audiences.iter();
     let meant = match policy.audience_match {
         AudienceMatch::Any => ours.any(|audience| names(audience)),
@@ -290,20 +289,22 @@ fn check_audience(claims: &ClaimsSet, policy: &IssuerPolicy) -> Result<(), Token
 
 /// What must be there besides `iss`, without which no issuer was found, and the audience.
 fn check_required(claims: &ClaimsSet, policy: &IssuerPolicy) -> Result<(), TokenError> {
-    let iat = policy.max_lifetime.map(|_| "iat");
-    let added = policy.require.iter().map(|claim| &**claim);
-    ["exp"]
-        .into_iter()
-        .chain(iat)
-        .chain(added)
-        .try_for_each(|claim| check_present(claims, claim))
+    // A date that is there was read.
+    if claims.expires().is_none() {
+        return Err(TokenError::MissingClaim("exp".into()));
+    }
+    if policy.max_lifetime.is_some() && claims.issued_at().is_none() {
+        return Err(TokenError::MissingClaim("iat".into()));
+    }
+    let mut added = policy.require.iter();
+    added.try_for_each(|claim| present(claims, claim).map(drop))
 }
 
-/// `null` says nothing either.
-fn check_present(claims: &ClaimsSet, claim: &str) -> Result<(), TokenError> {
+/// A claim that must be there. `null` says nothing either.
+fn present<'c>(claims: &'c ClaimsSet, claim: &str) -> Result<Value<'c>, TokenError> {
     match claims.get(claim) {
         None | Some(Value::Null) => Err(TokenError::MissingClaim(claim.into())),
-        Some(_) => Ok(()),
+        Some(value) => Ok(value),
     }
 }
 
@@ -325,7 +326,7 @@ fn check_lifetime(claims: &ClaimsSet, policy: &IssuerPolicy) -> Result<(), Token
 
 /// RFC 7800: `cnf` binds the token to a key of the sender, and whoever presents it here has proved nothing.
 fn check_sender(claims: &ClaimsSet, policy: &IssuerPolicy) -> Result<(), TokenError> {
-    if claims.get("cnf").is_some() && !policy.accept_cnf {
+    if claims.has_rare("cnf") && !policy.accept_cnf {
         return Err(TokenError::SenderConstrained);
     }
     Ok(())
