@@ -1,7 +1,7 @@
 //! From text to a document.
 //!
 //! Tokens are read by our own eyes because they are read so often: one pass notes down where everything is, and copies
-//! nothing. What is rare and difficult (escapes, numbers that are more than a few digits) serde_json reads.
+//! nothing. What is rare and difficult (escapes, numbers that are more than a few digits) `serde_json` reads.
 
 use super::Document;
 use super::document::Node;

@@ -142,7 +142,7 @@ fn what_is_not_a_dotted_key_is_refused() {
     }
 }
 
-/// The same value as serde_json has it, and whether it has a member twice in one object.
+/// The same value as `serde_json` has it, and whether it has a member twice in one object.
 fn as_serde(value: &Value<'_>) -> serde_json::Value {
     match value {
         Value::Null => serde_json::Value::Null,
@@ -157,7 +157,7 @@ fn as_serde(value: &Value<'_>) -> serde_json::Value {
     }
 }
 
-/// Holds that `text` is taken and read as serde_json does, but for members that stand twice.
+/// Holds that `text` is taken and read as `serde_json` does, but for members that stand twice.
 fn read_alike(text: &[u8]) {
     let theirs = serde_json::from_slice::<serde_json::Value>(text).ok();
     match parse(text) {

@@ -1,7 +1,7 @@
 //! A client connection's bytes: TCP or TLS, checked, with the moments noted that limits are measured from.
 
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -11,7 +11,6 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
-use super::held::Held;
 use super::state::Moments;
 use super::strict_http1::Checked;
 use super::{ConnectionState, Http1Check};
@@ -22,23 +21,14 @@ use super::{ConnectionState, Http1Check};
 pub struct ClientIo {
     stream: Stream,
     moments: Arc<Moments>,
-    /// On the heap, since whatever holds the connection would grow by it several times over.
-    talk: Box<Talk>,
+    /// HTTP/1.1. On the heap, since whatever holds the connection would grow by it several times over.
+    http1: Option<Box<Http1Guard>>,
     _slot: Box<dyn Send>,
 }
 
 enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
-}
-
-/// What a version of HTTP needs besides the bytes.
-#[derive(Default)]
-struct Talk {
-    /// HTTP/1.1.
-    http1: Option<Http1Guard>,
-    /// HTTP/2: what goes with the next write.
-    held: Held,
 }
 
 /// The check, and bytes that are not given to hyper as they come.
@@ -76,7 +66,7 @@ impl ClientIo {
         Self {
             stream,
             moments: Arc::clone(state.moments()),
-            talk: Box::default(),
+            http1: None,
             _slot: slot,
         }
     }
@@ -84,7 +74,7 @@ impl ClientIo {
     /// From now on the bytes must be HTTP/1.1.
     #[must_use]
     pub fn checked_as_http1(mut self) -> Self {
-        self.talk.http1 = Some(Http1Guard::default());
+        self.http1 = Some(Box::default());
         self.moments.http1.store(true, Relaxed);
         self
     }
@@ -92,8 +82,7 @@ impl ClientIo {
     /// Whether the client is in the middle of a request, or behind something that is none: more of it may come.
     #[must_use]
     pub fn is_within_request(&self) -> bool {
-        self.talk
-            .http1
+        self.http1
             .as_ref()
             .is_some_and(|http1| !http1.check.is_between_requests())
     }
@@ -136,12 +125,12 @@ impl ClientIo {
     /// Not over TLS, where the end is a message too.
     #[must_use]
     pub fn misses_its_client(&self) -> bool {
-        self.talk.http1.is_some() && matches!(self.stream, Stream::Plain(_))
+        self.http1.is_some() && matches!(self.stream, Stream::Plain(_))
     }
 
     /// While an answer is awaited, an error if the client has closed. Always ready.
     fn poll_client(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if let (Some(http1), Stream::Plain(socket)) = (&self.talk.http1, &self.stream)
+        if let (Some(http1), Stream::Plain(socket)) = (&self.http1, &self.stream)
             && http1.check.is_between_requests()
             && http1.check.heads() > self.moments.answered.load(Relaxed)
             && !self.moments.upgraded.load(Relaxed)
@@ -153,14 +142,6 @@ impl ClientIo {
             }
         }
         Poll::Ready(Ok(()))
-    }
-
-    /// Writes what is held.
-    fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.stream {
-            Stream::Plain(stream) => self.talk.held.poll_drain(stream, cx),
-            Stream::Tls(stream) => self.talk.held.poll_drain(stream, cx),
-        }
     }
 
     /// Notes whether a write or flush can go on.
@@ -187,7 +168,7 @@ impl AsyncRead for ClientIo {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let Some(http1) = &mut this.talk.http1 else {
+        let Some(http1) = &mut this.http1 else {
             return this.stream.poll_read(cx, buf);
         };
         let result = http1.poll_read(cx, buf, &mut this.stream, &this.moments);
@@ -325,29 +306,34 @@ impl AsyncWrite for ClientIo {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        // hyper makes one buffer of an answer of HTTP/1.1 by itself.
-        let http1 = this.talk.http1.is_some();
         let result = match &mut this.stream {
-            Stream::Plain(stream) if http1 => Pin::new(stream).poll_write(cx, bytes),
-            Stream::Tls(stream) if http1 => Pin::new(stream).poll_write(cx, bytes),
-            Stream::Plain(stream) => this.talk.held.poll_write(stream, cx, bytes),
-            Stream::Tls(stream) => this.talk.held.poll_write(stream, cx, bytes),
+            Stream::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Stream::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
         };
-        // What is only held is no progress.
-        if result.is_pending() || this.talk.held.is_empty() {
-            this.note_progress(&result);
-        }
+        this.note_progress(&result);
+        result
+    }
+
+    /// Although [`Self::is_write_vectored`] says otherwise: hyper makes one buffer of an answer of HTTP/1.1 by itself.
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let result = match &mut this.stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
+            Stream::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
+        };
+        this.note_progress(&result);
         result
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let result = match this.poll_drain(cx) {
-            Poll::Ready(Ok(())) => match &mut this.stream {
-                Stream::Plain(stream) => Pin::new(stream).poll_flush(cx),
-                Stream::Tls(stream) => Pin::new(stream).poll_flush(cx),
-            },
-            other @ (Poll::Ready(Err(_)) | Poll::Pending) => other,
+        let result = match &mut this.stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Stream::Tls(stream) => Pin::new(stream).poll_flush(cx),
         };
         this.note_progress(&result);
         ready!(result)?;
@@ -356,12 +342,9 @@ impl AsyncWrite for ClientIo {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let result = match this.poll_drain(cx) {
-            Poll::Ready(Ok(())) => match &mut this.stream {
-                Stream::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-                Stream::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
-            },
-            other @ (Poll::Ready(Err(_)) | Poll::Pending) => other,
+        let result = match &mut this.stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Stream::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
         };
         this.note_blocked(result.is_pending());
         result

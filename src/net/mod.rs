@@ -2,7 +2,7 @@
 
 mod addresses;
 mod deadlines;
-mod held;
+mod http2_io;
 mod io;
 mod listener;
 mod open_files;
@@ -13,6 +13,7 @@ mod tls;
 
 pub use addresses::is_link_local_or_metadata;
 pub use deadlines::{Deadline, Deadlines, Expired};
+pub use http2_io::Http2Io;
 pub use io::ClientIo;
 pub use listener::{ListenError, bind_probe, bind_worker};
 pub use open_files::raise_open_files;

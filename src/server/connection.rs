@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Poll, ready};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use http::{Request, Response};
@@ -15,7 +15,7 @@ use hyper_util::rt::TokioIo;
 
 use crate::config::Limits;
 use crate::metrics::ConnectionError;
-use crate::net::{ClientIo, ConnectionState, Deadline, Deadlines, Phase};
+use crate::net::{ClientIo, ConnectionState, Deadline, Deadlines, Http2Io, Phase};
 
 use super::shutdown::{Stage, Stages};
 
@@ -64,8 +64,10 @@ where
     match protocol {
         Protocol::Http1 => serve_http1(io, service, limits, watch).await,
         Protocol::Http2 => {
-            let connection = http2_builder(limits).serve_connection(TokioIo::new(io), service);
-            let mut connection = Box::pin(connection);
+            let io = Http2Io::new(io);
+            let connection =
+                http2_builder(limits).serve_connection(TokioIo::new(io.clone()), service);
+            let mut connection = Box::pin(Http2 { connection, io });
             match watch.drive(connection.as_mut()).await {
                 Stop::Ended(ended) => ended,
                 Stop::TooLong(phase) => too_long(phase, false),
@@ -124,17 +126,47 @@ trait Graceful: Future<Output = hyper::Result<()>> {
     fn finish(self: Pin<&mut Self>);
 }
 
-impl<S, B> Graceful for http2::Connection<TokioIo<ClientIo>, S, Local>
+/// A connection of HTTP/2, and its bytes, which leave when all that it had to do was done.
+struct Http2<S: HttpService<Incoming>> {
+    connection: http2::Connection<TokioIo<Http2Io>, S, Local>,
+    io: Http2Io,
+}
+
+impl<S, B> Future for Http2<S>
 where
-    S: HttpService<Incoming, ResBody = B>,
+    S: HttpService<Incoming, ResBody = B> + Unpin,
     S::Future: 'static,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     B: Body + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     Local: hyper::rt::bounds::Http2ServerConnExec<S::Future, B>,
 {
-    fn finish(self: Pin<&mut Self>) {
-        self.graceful_shutdown();
+    type Output = hyper::Result<()>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        loop {
+            if let Poll::Ready(result) = Pin::new(&mut self.connection).poll(cx) {
+                return Poll::Ready(result);
+            }
+            // What cannot be sent now wakes us when it can. A failure is told to the connection, which then ends.
+            let Poll::Ready(Err(_)) = self.io.poll_send(cx) else {
+                return Poll::Pending;
+            };
+        }
+    }
+}
+
+impl<S, B> Graceful for Http2<S>
+where
+    S: HttpService<Incoming, ResBody = B> + Unpin,
+    S::Future: 'static,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    B: Body + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    Local: hyper::rt::bounds::Http2ServerConnExec<S::Future, B>,
+{
+    fn finish(mut self: Pin<&mut Self>) {
+        Pin::new(&mut self.connection).graceful_shutdown();
     }
 }
 
@@ -261,7 +293,7 @@ impl<'a> Watch<'a> {
     }
 
     /// Whether this is the time to tell the connection to end with what it is doing.
-    fn should_finish(&mut self, cx: &mut std::task::Context<'_>) -> bool {
+    fn should_finish(&mut self, cx: &mut Context<'_>) -> bool {
         let used = self.state.requests() > 0;
         let told = match (self.surroundings.stages.now(), self.protocol) {
             _ if self.state.is_ending() => true,

@@ -164,7 +164,7 @@ impl Body for Endless {
 
     fn poll_frame(
         self: Pin<&mut Self>,
-        _cx: &mut std::task::Context<'_>,
+        _cx: &mut Context<'_>,
     ) -> Poll<Option<Result<hyper::body::Frame<Bytes>, Infallible>>> {
         Poll::Ready(Some(Ok(hyper::body::Frame::data(Bytes::from_static(
             &[0; 1 << 14],
