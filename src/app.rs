@@ -19,7 +19,7 @@ use crate::keys::RemoteKeySets;
 use crate::metrics::Metrics;
 use crate::net::{ListenError, raise_open_files};
 use crate::proxy::{AccessLogSink, Publisher, SharedState, access_log};
-use crate::reload::{self, ReloadHandle, ReloadReport, Source};
+use crate::reload::{self, KeyFeed, ReloadHandle, ReloadReport, Source};
 use crate::revocation::RevocationSet;
 use crate::server::{Drain, DrainHandle, Listeners, Pulse, WorkerParts, Workers};
 use crate::snapshot::{Fixtures, Snapshot};
@@ -94,6 +94,8 @@ impl Gateway {
         let admin_address = admin.as_ref().map(|admin| admin.address);
 
         let control = control_runtime()?;
+        let mut feed = KeyFeed::new(&fixtures);
+        let snapshot = control.block_on(prepared(snapshot, &mut feed));
         let snapshot: Publisher = Arc::new(ArcSwap::from_pointee(snapshot));
         let shared = Arc::new(SharedState {
             revocations: Arc::new(ArcSwap::from_pointee(RevocationSet::empty())),
@@ -102,12 +104,11 @@ impl Gateway {
             draining: AtomicBool::new(false),
             connections: AtomicUsize::new(0),
         });
-        control.block_on(resolve_upstreams(&snapshot));
         control.spawn(keep_resolving(Arc::clone(&snapshot)));
         control.spawn(give_memory_back());
         let reload = {
             let _entered = control.enter();
-            reload::start(source, snapshot, fixtures)
+            reload::start(source, snapshot, fixtures, feed)
         };
         let (drain, watched) = DrainHandle::new();
         let workers = start_workers(&config, listeners, &shared, &metrics, sink, watched)?;
@@ -231,6 +232,10 @@ const RESOLVE_TICK: Duration = Duration::from_secs(1);
 /// How often free memory is returned: what was freed within a second stays for the next connections anyway.
 const GIVE_BACK_TICK: Duration = Duration::from_secs(2);
 
+/// Longest that a start waits for the keys of sources of which nothing is known. Without them their routes answer 503 until
+/// they are there, and all others are served.
+const FIRST_FETCH: Duration = Duration::from_secs(2);
+
 /// Longest that a start waits for names: a worker resolves for itself what is missing then.
 const FIRST_RESOLVE: Duration = Duration::from_secs(1);
 
@@ -309,9 +314,19 @@ fn start_workers(
     })
 }
 
+/// The first snapshot when names are resolved and keys are fetched, each for a bounded time.
+async fn prepared(mut snapshot: Snapshot, feed: &mut KeyFeed) -> Snapshot {
+    feed.settle(&mut snapshot).await;
+    tokio::join!(
+        resolve_upstreams(&snapshot),
+        feed.first_fetches(FIRST_FETCH)
+    );
+    feed.take_first(snapshot)
+}
+
 /// Resolves every name once before the first request, for a bounded time.
-async fn resolve_upstreams(snapshot: &Publisher) {
-    let upstreams = snapshot.load_full().upstreams.clone();
+async fn resolve_upstreams(snapshot: &Snapshot) {
+    let upstreams = &snapshot.upstreams;
     let all = futures_util::future::join_all(upstreams.iter().map(upstream::refresh_addresses));
     if tokio::time::timeout(FIRST_RESOLVE, all).await.is_err() {
         tracing::warn!("names of upstreams are not resolved yet; starting all the same");

@@ -13,7 +13,7 @@ use portcullis::gate::Reason;
 use portcullis::jwt::{self, Algorithm, SigningKey};
 use portcullis::metrics::Metrics;
 use portcullis::net::make_self_signed;
-use portcullis::reload::{ReloadHandle, ReloadReport, Source, start};
+use portcullis::reload::{KeyFeed, ReloadHandle, ReloadReport, Source, start};
 use portcullis::snapshot::{Fixtures, Snapshot};
 use serde_json::json;
 
@@ -63,8 +63,9 @@ impl Rig {
             first.unwrap_or_else(|errors| panic!("{errors}")),
         ));
         let metrics = Arc::clone(&fixtures.metrics);
+        let feed = KeyFeed::new(&fixtures);
         Self {
-            handle: start(source, Arc::clone(&publisher), fixtures),
+            handle: start(source, Arc::clone(&publisher), fixtures, feed),
             directory,
             publisher,
             metrics,

@@ -146,7 +146,7 @@ impl IssuerStatus {
         let keys = issuer.keys.iter().map(|key| KeyStatus {
             kid: key.kid().map(str::to_owned),
             algorithms: names(key.algorithms()),
-            source: key.source().map(|source| source.to_string()),
+            source: key.source().map(ToString::to_string),
             thumbprint: URL_SAFE_NO_PAD.encode(key.thumbprint()),
             loaded: reload
                 .key_loaded_at(&issuer.name, key.thumbprint())

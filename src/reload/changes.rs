@@ -7,7 +7,10 @@ use std::path::PathBuf;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::config::{self, AdminAccess, Certificates, Config, Limits, Place};
+use crate::config::{
+    self, AdminAccess, Certificates, Config, KeySource, Keys as Sources, Limits, Place,
+};
+use crate::jwt::KeySet;
 use crate::snapshot::Snapshot;
 
 use super::contents::{Contents, Digest};
@@ -31,11 +34,16 @@ impl View {
     /// Of a snapshot and what its files held.
     pub(super) fn of(snapshot: &Snapshot, contents: &Contents) -> Self {
         let mut view = Self::of_config(&snapshot.config, contents);
-        for issuer in &snapshot.issuers {
-            let keys = issuer.keys.iter().map(|key| (key.kid(), *key.thumbprint()));
-            view.keys.insert(issuer.name.to_string(), by_label(keys));
-        }
+        view.see_keys(snapshot);
         view
+    }
+
+    /// Takes the keys of a snapshot that differs in nothing else.
+    pub(super) fn see_keys(&mut self, snapshot: &Snapshot) {
+        let issuers = snapshot.issuers.iter();
+        self.keys = issuers
+            .map(|issuer| (issuer.name.to_string(), labels(&issuer.keys)))
+            .collect();
     }
 
     fn of_config(config: &Config, contents: &Contents) -> Self {
@@ -50,7 +58,7 @@ impl View {
                 .map(|up| (up.name.to_string(), upstream_text(up, contents)))
                 .collect(),
             issuers: issuers
-                .map(|issuer| (issuer.name.to_string(), issuer_text(issuer)))
+                .map(|issuer| (issuer.name.to_string(), issuer_text(issuer, contents)))
                 .collect(),
             keys: BTreeMap::new(),
             certificates: certificates(config, contents),
@@ -66,7 +74,7 @@ impl View {
         compare("issuer", &self.issuers, &new.issuers, &mut changes);
         let none = Keys::new();
         for (issuer, keys) in &new.keys {
-            if let Some(text) = key_changes(self.keys.get(issuer).unwrap_or(&none), keys) {
+            if let Some(text) = label_changes(self.keys.get(issuer).unwrap_or(&none), keys) {
                 changes.push(format!("keys of issuer {issuer:?}: {text}"));
             }
         }
@@ -111,7 +119,16 @@ fn compare<V: PartialEq>(
     }
 }
 
-fn key_changes(old: &Keys, new: &Keys) -> Option<String> {
+/// What of the keys of an issuer is different in `new`.
+pub(super) fn key_changes(old: &KeySet, new: &KeySet) -> Option<String> {
+    label_changes(&labels(old), &labels(new))
+}
+
+fn labels(keys: &KeySet) -> Keys {
+    by_label(keys.iter().map(|key| (key.kid(), *key.thumbprint())))
+}
+
+fn label_changes(old: &Keys, new: &Keys) -> Option<String> {
     let mut texts = Vec::new();
     for (label, thumbprints) in new {
         match old.get(label) {
@@ -157,9 +174,23 @@ fn upstream_text(upstream: &config::Upstream, contents: &Contents) -> String {
     format!("{bare:?} {ca:?}")
 }
 
-/// An issuer's settings; a secret does not print, and shows as a key.
-fn issuer_text(issuer: &config::Issuer) -> String {
-    format!("{:?} {:?}", issuer.policy, issuer.keys)
+/// An issuer's settings, with what the CA files of its sources hold; a secret does not print, and shows as a key.
+fn issuer_text(issuer: &config::Issuer, contents: &Contents) -> String {
+    let roots = issuer.keys.remote().filter_map(|remote| remote.ca.as_ref());
+    let roots: Vec<_> = roots.map(|file| contents.of(file)).collect();
+    let mut keys = issuer.keys.clone();
+    if let Sources::Public(sources) = &mut keys {
+        for source in sources {
+            match source {
+                KeySource::Remote(remote) => remote.place = Place::default(),
+                KeySource::JwksFile(_) | KeySource::PemFiles(_) => {}
+            }
+        }
+    }
+    format!(
+        "{:?} {keys:?} {:?} {roots:?}",
+        issuer.policy, issuer.refresh
+    )
 }
 
 /// What chain and key files hold, by the name of the chain file.

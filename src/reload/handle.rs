@@ -93,13 +93,18 @@ impl Known {
         }
     }
 
-    /// Notes the keys in force at `now`. A key that was in force before keeps its time.
-    pub(super) fn note_keys(&self, keys: impl Iterator<Item = (Arc<str>, [u8; 32])>) {
+    /// Notes the keys in force now. A key that was in force before keeps its time; one that was `seen` earlier has that.
+    pub(super) fn note_keys(
+        &self,
+        keys: impl Iterator<Item = (Arc<str>, [u8; 32])>,
+        seen: &KeyTimes,
+    ) {
         let now = self.clock.now();
         let mut loaded = lock(&self.loaded);
         let times = keys.map(|key| {
             let since = loaded.get(&key).copied().unwrap_or(now);
-            (key, since)
+            let seen = seen.get(&key).copied().unwrap_or(now);
+            (key, since.min(seen))
         });
         *loaded = times.collect::<KeyTimes>();
     }

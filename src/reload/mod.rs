@@ -3,6 +3,7 @@
 mod changes;
 mod contents;
 mod handle;
+mod key_feed;
 mod pin;
 mod reloader;
 mod source;
@@ -11,5 +12,6 @@ pub(crate) mod testing;
 mod watcher;
 
 pub use handle::{ReloadHandle, ReloadReport};
+pub use key_feed::KeyFeed;
 pub use reloader::start;
 pub use source::Source;

@@ -9,14 +9,16 @@ use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
-use crate::config::Certificates;
+use crate::config::{Certificates, Config};
 use crate::jwt::{Algorithm, VerifyingKey};
+use crate::keys::{RemoteKeySets, SourceId};
 use crate::metrics::{CertificateExpiry, IssuerKeys, KeyInForce, Metrics};
 use crate::snapshot::{Fixtures, Snapshot, name_of};
 
 use super::changes::View;
 use super::contents::Contents;
-use super::handle::{Known, ReloadHandle, ReloadReport, Request, lock};
+use super::handle::{KeyTimes, Known, ReloadHandle, ReloadReport, Request, lock};
+use super::key_feed::KeyFeed;
 use super::source::{BuildFailure, Built, Source};
 use super::watcher::{Cause, Watcher};
 
@@ -31,17 +33,18 @@ const RENEWAL: Duration = Duration::from_hours(3 * 24);
 type Build = Arc<dyn Fn(&Snapshot) -> Result<Built, BuildFailure> + Send + Sync>;
 
 /// Starts the reloader on the present (control) runtime: it watches the parent directories of every file of the
-/// configuration (250 ms debounce, 30 s poll as a net) and takes requests from its handle.
+/// configuration (250 ms debounce, 30 s poll as a net), takes requests from its handle, and what the refreshers of `feed` say.
 #[must_use]
 pub fn start(
     source: Source,
     publisher: Arc<ArcSwap<Snapshot>>,
     fixtures: Fixtures,
+    feed: KeyFeed,
 ) -> ReloadHandle {
     let files = source.files(&publisher.load().config);
     let shown = fixtures.clone();
     let build = move |running: &Snapshot| source.build(running, &fixtures);
-    start_with(Arc::new(build), &files, publisher, &shown)
+    start_with(Arc::new(build), &files, publisher, &shown, feed)
 }
 
 fn start_with(
@@ -49,6 +52,7 @@ fn start_with(
     files: &BTreeSet<PathBuf>,
     publisher: Arc<ArcSwap<Snapshot>>,
     fixtures: &Fixtures,
+    feed: KeyFeed,
 ) -> ReloadHandle {
     let (requests, waiting) = mpsc::channel(WAITING);
     let known = Arc::new(Known {
@@ -71,6 +75,8 @@ fn start_with(
         failed: None,
         known: Arc::clone(&handle.known),
         metrics: Arc::clone(&fixtures.metrics),
+        sets: Arc::clone(&fixtures.keys),
+        feed,
         _handle: handle.clone(),
     };
     reloader.show(&running);
@@ -89,6 +95,9 @@ struct Reloader {
     failed: Option<String>,
     known: Arc<Known>,
     metrics: Arc<Metrics>,
+    /// What was fetched, for when its keys were first seen.
+    sets: Arc<RemoteKeySets>,
+    feed: KeyFeed,
     /// Keeps the channel open: files are watched also when nobody can ask.
     _handle: ReloadHandle,
 }
@@ -113,12 +122,16 @@ impl Reloader {
                     } else {
                         // So that the watcher does not find the same change again.
                         self.read().await;
-                        self.reload(Trigger::Request).await
+                        let report = self.reload(Trigger::Request).await;
+                        // Who asks wants the newest of everything.
+                        self.feed.refresh_all();
+                        report
                     };
                     // Who asked may have gone.
                     let _ = request.reply.send(report);
                 }
                 cause = self.watcher.changed() => self.look(cause).await,
+                issuers = self.feed.changed() => self.take_keys(Some(issuers)).await,
             }
         }
     }
@@ -173,7 +186,12 @@ impl Reloader {
 
     async fn reload(&mut self, trigger: Trigger) -> ReloadReport {
         match self.built().await {
-            Ok(built) => self.publish(built),
+            Ok(built) => {
+                let report = self.publish(built).await;
+                // A refresher that was replaced may have left keys without a word.
+                self.take_keys(None).await;
+                report
+            }
             Err(failure) => self.keep(failure, trigger),
         }
     }
@@ -192,9 +210,10 @@ impl Reloader {
     }
 
     /// Puts a snapshot in force.
-    fn publish(&mut self, built: Built) -> ReloadReport {
+    async fn publish(&mut self, mut built: Built) -> ReloadReport {
         let new = View::of(&built.snapshot, &built.contents);
         let changes = self.view.changes(&new);
+        self.feed.settle(&mut built.snapshot).await;
         let snapshot = Arc::new(built.snapshot);
         self.known.publisher.store(Arc::clone(&snapshot));
         self.show(&snapshot);
@@ -216,6 +235,21 @@ impl Reloader {
             tracing::warn!(settings, "a restart is needed to change these settings");
         }
         self.remember(report)
+    }
+
+    /// Puts keys in force that were fetched for these issuers, or for any; drops those that are too old.
+    async fn take_keys(&mut self, issuers: Option<BTreeSet<Arc<str>>>) {
+        let running = self.known.publisher.load_full();
+        let Some(found) = self.feed.look(running, issuers).await else {
+            return;
+        };
+        let snapshot = Arc::new(found.snapshot);
+        self.known.publisher.store(Arc::clone(&snapshot));
+        self.show(&snapshot);
+        self.view.see_keys(&snapshot);
+        for (issuer, changes) in found.changes {
+            tracing::info!(issuer = &*issuer, changes, "keys changed");
+        }
     }
 
     /// Leaves everything as it is. The same failure for the same reason is told and counted once.
@@ -252,7 +286,8 @@ impl Reloader {
             let keys = issuer.keys.iter();
             keys.map(|key| (Arc::clone(&issuer.name), *key.thumbprint()))
         });
-        self.known.note_keys(keys);
+        self.known
+            .note_keys(keys, &first_seen(&snapshot.config, &self.sets));
         self.publish_uses(snapshot);
         self.metrics.set_generation(snapshot.generation);
         let counts = issuers.map(|issuer| IssuerKeys {
@@ -288,6 +323,22 @@ impl Reloader {
     }
 }
 
+/// When keys of remote sources were first seen, also by an earlier process.
+fn first_seen(config: &Config, sets: &RemoteKeySets) -> KeyTimes {
+    let mut times = KeyTimes::new();
+    for issuer in &config.issuers {
+        let held = SourceId::all_of(issuer);
+        let held = held.filter_map(|id| sets.current(&id, issuer.refresh.stale_for));
+        for (thumbprint, time) in held.flat_map(|held| held.first_seen.clone()) {
+            let first = times.entry((Arc::clone(&issuer.name), thumbprint));
+            first
+                .and_modify(|first| *first = time.min(*first))
+                .or_insert(time);
+        }
+    }
+    times
+}
+
 #[cfg(test)]
 mod tests;
 
@@ -311,5 +362,6 @@ pub(super) fn testing_handle(
             needs_restart: vec![],
         })
     };
-    start_with(Arc::new(build), &BTreeSet::new(), publisher, fixtures)
+    let feed = KeyFeed::new(fixtures);
+    start_with(Arc::new(build), &BTreeSet::new(), publisher, fixtures, feed)
 }

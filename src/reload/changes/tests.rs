@@ -127,7 +127,7 @@ fn keys_are_told_apart_by_kid_and_thumbprint() {
             Some("BAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQ removed"),
         ),
     ] {
-        assert_eq!(key_changes(&old, &new).as_deref(), text);
+        assert_eq!(label_changes(&old, &new).as_deref(), text);
     }
 }
 

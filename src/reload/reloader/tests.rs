@@ -37,7 +37,8 @@ impl Rig {
             build(&path, running.generation)
         });
         let files = BTreeSet::from([file]);
-        let handle = start_with(builder, &files, Arc::clone(&publisher), &fixtures);
+        let feed = KeyFeed::new(&fixtures);
+        let handle = start_with(builder, &files, Arc::clone(&publisher), &fixtures, feed);
         Self {
             directory,
             publisher,
@@ -319,6 +320,8 @@ fn idle(snapshot: Snapshot) -> Reloader {
         failed: None,
         known: Arc::clone(&known),
         metrics: fixtures().metrics,
+        sets: Arc::default(),
+        feed: KeyFeed::new(&fixtures()),
         _handle: ReloadHandle { requests, known },
     }
 }
@@ -419,8 +422,11 @@ fn a_key_keeps_the_time_of_its_first_load() {
             .get(&key(byte))
             .map(|time| time.seconds())
     };
-    known.note_keys([key(1), key(2)].into_iter());
+    known.note_keys([key(1), key(2)].into_iter(), &KeyTimes::new());
     seconds.store(20, Ordering::Relaxed);
-    known.note_keys([key(2), key(3)].into_iter());
+    let seen = [(key(1), 1), (key(4), 4), (key(2), 15)];
+    let seen = seen.map(|(key, at)| (key, crate::clock::UnixTime::from_seconds(at)));
+    known.note_keys([key(2), key(3), key(4)].into_iter(), &seen.into());
     assert_eq!((at(1), at(2), at(3)), (None, Some(10), Some(20)));
+    assert_eq!(at(4), Some(4), "an earlier process saw it");
 }
