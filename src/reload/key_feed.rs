@@ -30,14 +30,20 @@ impl KeyFeed {
     /// With no refresher yet.
     #[must_use]
     pub fn new(fixtures: &Fixtures) -> Self {
+        Self::with_sender(fixtures).0
+    }
+
+    /// The same, and a way to speak like a refresher.
+    pub(super) fn with_sender(fixtures: &Fixtures) -> (Self, mpsc::Sender<Arc<str>>) {
         let (tell, changed) = mpsc::channel(WAITING);
         let (sets, clock) = (Arc::clone(&fixtures.keys), fixtures.clock.clone());
         let metrics = Arc::clone(&fixtures.metrics);
-        Self {
-            refreshers: Refreshers::new(Arc::clone(&sets), clock, metrics, tell),
+        let feed = Self {
+            refreshers: Refreshers::new(Arc::clone(&sets), clock, metrics, tell.clone()),
             sets,
             changed,
-        }
+        };
+        (feed, tell)
     }
 
     /// What is known about the sources: the same for the whole life of the process.

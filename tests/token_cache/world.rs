@@ -109,7 +109,8 @@ impl Workshop {
     }
 }
 
-fn published(published: &Published) -> Value {
+/// A key as a JWK.
+pub(crate) fn published(published: &Published) -> Value {
     let mut jwk = KEYS[published.key].public_jwk().expect("a public key");
     let members = jwk.as_object_mut().expect("an object");
     members.remove("kid");

@@ -9,6 +9,8 @@ use crate::reload::testing::{config, fixtures, issuer_with_keys, route, snapshot
 
 use super::*;
 
+mod fetched_keys;
+
 /// A reloader whose configuration is one file: each word is the name of a route, `bad` fails, `panic` panics, `kid:a` is
 /// a key of the issuer `corp`, and a word that begins with `/` is a file that must exist.
 struct Rig {
