@@ -59,13 +59,10 @@ pub(super) fn no_usable_key(skipped: &[SkippedKey]) -> String {
 
 /// A key that is left out, and why.
 pub(super) fn described(key: &SkippedKey) -> String {
+    // It may quote the kid once more.
+    let error = shown::text(&key.error.to_string());
     match &key.kid {
-        Some(kid) => format!(
-            "key {} (kid {:?}): {}",
-            key.index,
-            shown::text(kid),
-            key.error
-        ),
-        None => format!("key {}: {}", key.index, key.error),
+        Some(kid) => format!("key {} (kid {:?}): {error}", key.index, shown::text(kid)),
+        None => format!("key {}: {error}", key.index),
     }
 }

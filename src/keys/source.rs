@@ -98,15 +98,15 @@ impl RemoteSource {
         etag: Option<&str>,
         now: UnixTime,
     ) -> Result<Fetched, SourceError> {
-        let url = match &self.source.location {
-            KeyLocation::Jwks(url) => url.clone(),
-            KeyLocation::Discovery(places) => match self.remembered(now) {
-                Some(url) => url,
-                None => {
-                    let places = places.clone();
+        let url = match self.source.location.clone() {
+            KeyLocation::Jwks(url) => url,
+            KeyLocation::Discovery(places) => {
+                if let Some(url) = self.remembered(now) {
+                    url
+                } else {
                     self.discover(&places, now).await?
                 }
-            },
+            }
         };
         let fetched = self.keys_from(&url, etag).await;
         if fetched.is_err() {
@@ -127,9 +127,9 @@ impl RemoteSource {
         for place in places {
             let document = match self.get(place, None).await {
                 Ok(Fetched::Document(document)) => document,
-                // Without an entity-tag it is not answered.
-                Ok(Fetched::NotModified { .. }) => continue,
-                Err(FetchError::Status(StatusCode::NOT_FOUND)) => continue,
+                // 304 is no answer here: no entity-tag was sent.
+                Ok(Fetched::NotModified { .. })
+                | Err(FetchError::Status(StatusCode::NOT_FOUND)) => continue,
                 Err(source) => return Err(fetch_error(place, source)),
             };
             let found = jwks_uri(&document.bytes, &self.issuer, &self.source);
@@ -261,7 +261,7 @@ fn may_pass(error: &ConnectError) -> bool {
 }
 
 /// For how long metadata serve: an hour. A `jwks_uri` changes once in years, and the old one then fails.
-const REMEMBERED: Duration = Duration::from_secs(3600);
+const REMEMBERED: Duration = Duration::from_hours(1);
 
 #[cfg(test)]
 mod tests;

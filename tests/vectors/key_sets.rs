@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use portcullis::jwt::{KeySet, parse_jwk_set};
+use portcullis::jwt::{KeyError, KeySet, parse_jwk_set};
 use serde_json::{Value, json};
 
 use crate::support::{all_algorithms, cases, text};
@@ -46,4 +46,20 @@ fn key_sets_load_as_expected() {
         }
     }
     assert_eq!((all.len(), loaded), (26, 14));
+}
+
+#[test]
+fn keys_that_everyone_can_sign_with_are_known_as_that() {
+    let all = cases(include_str!("data/jwks_cases.json"));
+    let exposed = |case: &Value| {
+        let parsed = parse_jwk_set(&document(case));
+        let mut skipped = parsed.into_iter().flat_map(|set| set.skipped);
+        skipped.any(|key| matches!(key.error, KeyError::Exposed(_)))
+    };
+    let named: Vec<&str> = all
+        .iter()
+        .filter(|case| exposed(case))
+        .map(|case| text(case, "name"))
+        .collect();
+    assert_eq!(named, ["private-in-jwks"]);
 }

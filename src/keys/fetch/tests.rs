@@ -86,7 +86,7 @@ async fn not_modified_is_an_answer_to_an_entity_tag_only() {
         let head = b"HTTP/1.1 304 Not Modified\r\nCache-Control: max-age=60\r\n\r\n".to_vec();
         (head, Then::Next)
     };
-    let max_age = Some(Duration::from_secs(60));
+    let max_age = Some(Duration::from_mins(1));
     assert_eq!(
         outcome(not_modified(), Some("\"v1\"")).await,
         Ok(Fetched::NotModified { max_age })
@@ -98,13 +98,11 @@ async fn not_modified_is_an_answer_to_an_entity_tag_only() {
 }
 
 #[tokio::test]
-async fn what_is_no_document_is_named() {
+async fn a_status_that_is_no_answer_is_named() {
     let get = |path: &str| reply(&format!("302 Found\r\nLocation: {path}"), b"");
     let long = "x".repeat(300);
-    let raw = |text: &str, then| (text.as_bytes().to_vec(), then);
-    let many: String = (0..101)
-        .map(|number| format!("x-{number}: y\r\n"))
-        .collect();
+    let to =
+        |place: &str| format!("status 302 Found: a redirect to {place:?}, and none is followed");
     for (answer, text) in [
         (
             reply("204 No Content", b""),
@@ -119,7 +117,7 @@ async fn what_is_no_document_is_named() {
             "status 404 Not Found".to_owned(),
         ),
         (
-            reply("503 Unavailable", b"{\"keys\":[]}"),
+            reply("503 Down", b"{\"keys\":[]}"),
             "status 503 Service Unavailable".to_owned(),
         ),
         (
@@ -128,87 +126,96 @@ async fn what_is_no_document_is_named() {
         ),
         (
             get("http://169.254.169.254/"),
-            "status 302 Found: a redirect to \"http://169.254.169.254/\", and none is followed"
-                .to_owned(),
+            to("http://169.254.169.254/"),
         ),
         (
-            get("https://user:word@a.test/sign-in?state=secret"),
-            "status 302 Found: a redirect to \"https://a.test/sign-in\", and none is followed"
-                .to_owned(),
+            get("https://user:word@a.test/in?state=x"),
+            to("https://a.test/in"),
+        ),
+        (get("file:///etc/passwd"), to("file:///etc/passwd")),
+        (get(&format!("/{long}")), to(&format!("/{}…", &long[..199]))),
+    ] {
+        assert_eq!(outcome(answer, None).await, Err(text));
+    }
+}
+
+#[tokio::test]
+async fn an_encoding_that_was_not_asked_for_is_named() {
+    for (field, named) in [
+        ("Content-Encoding: gzip", "gzip"),
+        (
+            "Content-Encoding: identity\r\nContent-Encoding: br\tx",
+            "br·x",
+        ),
+        ("Content-Encoding: gzip, identity", "gzip, identity"),
+    ] {
+        let answer = reply(&format!("200 OK\r\n{field}"), b"\x1f\x8b");
+        let text = format!("Content-Encoding {named:?}, which was not asked for");
+        assert_eq!(outcome(answer, None).await, Err(text));
+    }
+    let answer = reply("200 OK\r\nContent-Encoding: Identity", b"{}");
+    assert!(outcome(answer, None).await.is_ok());
+}
+
+#[tokio::test]
+async fn what_is_not_http_or_ends_early_is_named() {
+    const OK: &str = "HTTP/1.1 200 OK\r\n";
+    let fields = (0..101).fold(String::new(), |fields, number| {
+        format!("{fields}x-{number}: y\r\n")
+    });
+    for (answer, then, text) in [
+        (
+            format!("{OK}Content-Length: 3\r\n\r\n{{}}"),
+            Then::Close,
+            "error reading a body from connection: end of file before message length reached",
         ),
         (
-            get(&format!("/{long}")),
-            format!(
-                "status 302 Found: a redirect to \"/{}…\", and none is followed",
-                &long[..199]
-            ),
+            format!("{OK}Transfer-Encoding: chunked\r\n\r\n2\r\n{{}}\r\n"),
+            Then::Close,
+            "error reading a body from connection: unexpected EOF during chunk size line",
         ),
         (
-            reply("200 OK\r\nContent-Encoding: gzip", b"\x1f\x8b"),
-            "Content-Encoding \"gzip\", which was not asked for".to_owned(),
+            format!("{OK}Content-Length: 2\r\nContent-Length: 3\r\n\r\n{{}}"),
+            Then::Close,
+            "invalid content-length parsed",
         ),
         (
-            reply(
-                "200 OK\r\nContent-Encoding: identity\r\nContent-Encoding: br\tx",
-                b"",
-            ),
-            "Content-Encoding \"br·x\", which was not asked for".to_owned(),
-        ),
-        (raw("HTTP/1.1 200 OK\r\n\r\n{}", Then::Close), String::new()),
-        (
-            raw(
-                "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n{}",
-                Then::Close,
-            ),
-            "error reading a body from connection: end of file before message length reached"
-                .to_owned(),
+            String::new(),
+            Then::Close,
+            "connection closed before message completed",
         ),
         (
-            raw(
-                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n",
-                Then::Close,
-            ),
-            "error reading a body from connection: unexpected EOF during chunk size line"
-                .to_owned(),
+            format!("{OK}Content"),
+            Then::Close,
+            "connection closed before message completed",
         ),
         (
-            raw(
-                "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
-                Then::Close,
-            ),
-            "invalid content-length parsed".to_owned(),
+            "SSH-2.0-OpenSSH_9.9\r\n".to_owned(),
+            Then::Hang,
+            "invalid HTTP version parsed",
         ),
         (
-            raw("", Then::Close),
-            "connection closed before message completed".to_owned(),
+            "<html>\r\n\r\n".to_owned(),
+            Then::Hang,
+            "invalid HTTP version parsed",
         ),
         (
-            raw("HTTP/1.1 200 OK\r\nContent", Then::Close),
-            "connection closed before message completed".to_owned(),
+            format!("{OK}x: {}", "y".repeat(70_000)),
+            Then::Hang,
+            "message head is too large",
         ),
         (
-            raw("SSH-2.0-OpenSSH_9.9\r\n", Then::Hang),
-            "invalid HTTP version parsed".to_owned(),
-        ),
-        (
-            raw("<html>\r\n\r\n", Then::Hang),
-            "invalid HTTP version parsed".to_owned(),
-        ),
-        (
-            raw(
-                &format!("HTTP/1.1 200 OK\r\nx: {}", "y".repeat(70_000)),
-                Then::Hang,
-            ),
-            "message head is too large".to_owned(),
-        ),
-        (
-            raw(&format!("HTTP/1.1 200 OK\r\n{many}\r\n"), Then::Hang),
-            "message head is too large".to_owned(),
+            format!("{OK}{fields}\r\n"),
+            Then::Hang,
+            "message head is too large",
         ),
     ] {
-        let found = outcome(answer, None).await;
-        assert_eq!(found.err().unwrap_or_default(), text);
+        let found = outcome((answer.into_bytes(), then), None).await;
+        assert_eq!(found.unwrap_err(), text);
     }
+    // HTTP/1.0 ends so.
+    let answer = format!("{OK}\r\n{{}}").into_bytes();
+    assert!(outcome((answer, Then::Close), None).await.is_ok());
 }
 
 #[tokio::test]
