@@ -92,7 +92,7 @@ impl Connector {
         }
         let tcp = time.tcp(target, addresses).await?;
         if !self.allow_link_local {
-            // What counts is who is there in the end.
+            // The connector reads the host itself: what counts is who is there in the end.
             let peer = tcp.inner().peer_addr();
             let peer = peer.map_err(|error| ConnectError::Tcp(error.into()))?;
             permitted(peer.ip())?;

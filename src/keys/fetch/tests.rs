@@ -330,3 +330,32 @@ fn a_client_says_nothing_of_itself_and_can_be_sent() {
     assert_eq!(format!("{client:?}"), "KeyClient { .. }");
     is_send(&client.get(&Uri::default(), None));
 }
+
+#[tokio::test]
+async fn a_connection_whose_answer_is_no_longer_wanted_is_closed() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    const OK: &str = "HTTP/1.1 200 OK\r\n";
+    let client = client(|limits| limits.total = Duration::from_millis(100));
+    for answer in [
+        String::new(),
+        format!("{OK}Content-Le"),
+        format!("{OK}Content-Length: 900\r\n\r\n{{"),
+        format!("{OK}Content-Length: 9000\r\n\r\n{{"),
+        format!("{OK}Transfer-Encoding: chunked\r\n\r\n2\r\n{{"),
+        "HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\n\r\n{".to_owned(),
+        format!("{OK}Content-Encoding: br\r\n\r\n"),
+    ] {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let server = tokio::spawn(async move {
+            let (mut tcp, _) = listener.accept().await.unwrap();
+            tcp.write_all(answer.as_bytes()).await.unwrap();
+            // Ends, or is reset, when the client closes.
+            let _ = tcp.read_to_end(&mut Vec::new()).await;
+        });
+        client.get(&url.parse().unwrap(), None).await.unwrap_err();
+        let closed = tokio::time::timeout(Duration::from_secs(20), server).await;
+        closed.expect("closed").unwrap();
+    }
+}
