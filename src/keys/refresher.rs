@@ -199,3 +199,6 @@ impl Refreshers {
         Arc::clone(&self.statuses)
     }
 }
+
+#[cfg(test)]
+mod tests;

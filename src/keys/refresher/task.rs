@@ -227,9 +227,13 @@ impl Task {
         let same = old.same_client(&settings);
         let read = Arc::clone(&settings);
         match blocking(move || read.ca_digest()).await {
-            Ok(Ok(ca)) if same && ca == self.ca => {}
             // Never made: the next fetch makes it of what is there then.
             _ if self.source.is_none() => {}
+            Ok(Ok(ca)) if same && ca == self.ca => {
+                if !self.outdated {
+                    self.warn(About::Client, None);
+                }
+            }
             Ok(Err(error)) if same => {
                 let ca = settings.source.ca.as_deref().unwrap_or_else(|| "".as_ref());
                 let text = format!("{}: cannot read the file: {error}", ca.display());
