@@ -145,6 +145,31 @@ fn a_ca_file_that_is_not_there_is_found_without_asking_anybody() {
     }
 }
 
+/// A token that the private key of [`key_set`] signs, as its provider would.
+fn minted(sandbox: &Sandbox) -> String {
+    let key = ["--key", "k1.private.pem", "--kid", "k1"];
+    let token = sandbox.ok(&[&["token", "mint", "--sub", "alice"], &key[..]].concat());
+    token.trim().to_owned()
+}
+
+#[test]
+fn tokens_of_an_issuer_whose_keys_are_fetched_come_from_it() {
+    let sandbox = Sandbox::new();
+    key_set(&sandbox);
+    let keys = "{ jwks_url = \"http://127.0.0.1:1/keys\" }";
+    sandbox.write("gateway.toml", &config("https://corp.example/", keys));
+    let ended = sandbox.run(&["token", "mint", "--sub", "alice"]);
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.err.contains("are fetched"), "{}", ended.err);
+    assert!(ended.err.contains("--key FILE"), "{}", ended.err);
+    // Nothing was ever fetched here, and nothing is now.
+    let ended = sandbox.run(&["token", "inspect", &minted(&sandbox)]);
+    assert_eq!(ended.code, Some(3), "{}", ended.err);
+    assert!(ended.out.contains("keys_unavailable"), "{}", ended.out);
+    let note = "without the keys of http://127.0.0.1:1/keys: none are kept in ";
+    assert!(ended.out.contains(note), "{}", ended.out);
+}
+
 #[test]
 fn without_a_gateway_there_is_another_way_to_list_keys() {
     let sandbox = Sandbox::new();
