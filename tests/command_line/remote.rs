@@ -6,7 +6,7 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use super::process::Sandbox;
+use super::process::{Sandbox, get};
 
 /// A provider of documents, by path: `(path, document)`; everything else is 404.
 fn provider(documents: impl Fn(SocketAddr) -> Vec<(&'static str, String)>) -> SocketAddr {
@@ -168,6 +168,45 @@ fn tokens_of_an_issuer_whose_keys_are_fetched_come_from_it() {
     assert!(ended.out.contains("keys_unavailable"), "{}", ended.out);
     let note = "without the keys of http://127.0.0.1:1/keys: none are kept in ";
     assert!(ended.out.contains(note), "{}", ended.out);
+}
+
+#[test]
+fn what_a_gateway_has_fetched_is_known_when_it_is_gone() {
+    let sandbox = Sandbox::new();
+    let set = key_set(&sandbox);
+    let provider = provider(|_| vec![("/keys", set.clone())]);
+    let keys = format!("{{ jwks_url = \"http://{provider}/keys\" }}");
+    let gateway = sandbox.serve(&config("https://corp.example/", &keys));
+    let token = minted(&sandbox);
+    let bearer = format!("Authorization: Bearer {token}\r\n");
+    let (status, answer) = get(gateway.address(), "/", &bearer);
+    // The token is good, and nobody is behind the gateway.
+    assert_eq!(status, 502, "{answer}");
+    drop(gateway);
+
+    let listed = sandbox.ok(&["keys", "list", "--offline"]);
+    let kept = format!("from http://{provider}/keys: kept, fetched ");
+    assert!(
+        listed.contains(&kept) && listed.contains("k1  EdDSA"),
+        "{listed}"
+    );
+    let listed = sandbox.ok(&["keys", "list", "--offline", "--json"]);
+    let listed: Value = serde_json::from_str(&listed).expect("JSON");
+    assert!(
+        listed[0]["sources"][0]["serves_until"].is_string(),
+        "{listed:#}"
+    );
+    let inspected = sandbox.ok(&["token", "inspect", &token]);
+    assert!(
+        inspected.contains("accepted for issuer \"corp\""),
+        "{inspected}"
+    );
+    let note = format!("from http://{provider}/keys\n");
+    assert!(
+        inspected.contains("with the keys that a gateway fetched"),
+        "{inspected}"
+    );
+    assert!(inspected.ends_with(&note), "{inspected}");
 }
 
 #[test]
