@@ -112,17 +112,16 @@ impl Judge<'_> {
     }
 
     /// Where the key of a known token stands, if it is in force; found out once for each snapshot.
-    fn place_of(
-        self,
-        held: &CachedToken<FoundClean>,
-        memory: &mut WorkerMemory,
-    ) -> Option<KeyPlace> {
-        let snapshot = self.snapshot.id.number();
-        held.place_in(snapshot).or_else(|| {
-            let place = held.find_place(snapshot, &self.snapshot.issuers)?;
-            memory.tallies.verified(place, held.token());
-            Some(place)
-        })
+    fn place_of(self, held: &CachedToken<FoundClean>, memory: &WorkerMemory) -> Option<KeyPlace> {
+        let known = held.place_in(self.snapshot.id.number());
+        known.or_else(|| self.find_place(held, memory))
+    }
+
+    #[cold]
+    fn find_place(self, held: &CachedToken<FoundClean>, memory: &WorkerMemory) -> Option<KeyPlace> {
+        let place = held.find_place(self.snapshot.id.number(), &self.snapshot.issuers)?;
+        memory.tallies.verified(place, held.token());
+        Some(place)
     }
 
     /// What may have changed since a token was verified, in the order in which it is looked at then.

@@ -81,14 +81,20 @@ impl WorkerMemory {
 
     /// Forgets the keys that `snapshot` does not have, and takes over its limits. Every decision begins with it; a worker
     /// without requests calls it once a second. Tokens are not looked through: each is judged when it comes.
+    #[inline]
     pub fn settle(&mut self, snapshot: &Snapshot) {
         if self.snapshot != Some(snapshot.id) {
-            self.snapshot = Some(snapshot.id);
-            self.budget.set_limits(snapshot.limits.bad_signatures);
-            self.keys.retain(&snapshot.issuers);
-            if let Some(worker) = self.worker {
-                self.tallies = KeyTallies::of(worker, snapshot);
-            }
+            self.take_over(snapshot);
+        }
+    }
+
+    #[cold]
+    fn take_over(&mut self, snapshot: &Snapshot) {
+        self.snapshot = Some(snapshot.id);
+        self.budget.set_limits(snapshot.limits.bad_signatures);
+        self.keys.retain(&snapshot.issuers);
+        if let Some(worker) = self.worker {
+            self.tallies = KeyTallies::of(worker, snapshot);
         }
     }
 
