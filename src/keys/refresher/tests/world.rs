@@ -121,8 +121,8 @@ impl Source for Client {
         .boxed()
     }
 
-    fn url(&self) -> &'static str {
-        "https://provider.test/keys"
+    fn url(&self) -> String {
+        "https://provider.test/keys".to_owned()
     }
 }
 
