@@ -153,6 +153,36 @@ async fn a_url_of_https_is_never_asked_in_the_clear() {
     assert_eq!(asked.await.unwrap()[..2], [0x16, 3], "a handshake record");
 }
 
+/// An address where the system drops what comes, because the queue is full; for as long as the rest is kept.
+async fn silent_address() -> (SocketAddr, (TcpListener, Vec<TcpStream>)) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(0).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut waiting = Vec::new();
+    let patience = Duration::from_millis(200);
+    while let Ok(Ok(tcp)) = tokio::time::timeout(patience, TcpStream::connect(address)).await {
+        waiting.push(tcp);
+    }
+    (address, (listener, waiting))
+}
+
+#[tokio::test]
+async fn an_address_that_drops_packets_leaves_time_for_the_next() {
+    let (silent, _queue) = silent_address().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let answering = listener.local_addr().unwrap();
+    let limit = Duration::from_secs(1);
+    let time = Time {
+        limit,
+        end: Instant::now() + limit,
+    };
+    // Without a port in the URL those of the addresses count.
+    let url = Uri::from_static("http://provider.test/");
+    let tcp = time.tcp(&url, vec![silent, answering]).await.unwrap();
+    assert_eq!(tcp.inner().peer_addr().unwrap(), answering);
+}
+
 #[tokio::test]
 async fn each_step_of_a_connection_has_an_end() {
     const SHORT: Duration = Duration::from_millis(200);
@@ -172,15 +202,7 @@ async fn each_step_of_a_connection_has_an_end() {
     let expected = "timed out after 0.2 s while the proxy made a tunnel";
     assert_eq!(error.unwrap_err(), expected);
 
-    // Its queue is full: the system drops what comes.
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let listener = socket.listen(0).unwrap();
-    let address = listener.local_addr().unwrap();
-    let mut waiting = Vec::new();
-    while let Ok(Ok(tcp)) = tokio::time::timeout(SHORT, TcpStream::connect(address)).await {
-        waiting.push(tcp);
-    }
+    let (address, _queue) = silent_address().await;
     let error = get_within(SHORT, &format!("http://{address}/"), |_| ()).await;
     let expected = "timed out after 0.2 s while connecting";
     assert_eq!(error.unwrap_err(), expected);
