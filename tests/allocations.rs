@@ -105,6 +105,27 @@ fn an_unknown_key_allocates_nothing_once_it_was_asked_for() {
     assert_eq!(count(&mut asks), count(&mut silent));
 }
 
+#[test]
+fn asking_for_keys_allocates_nothing_while_enough_wait() {
+    let metrics = portcullis::metrics::Metrics::new(1, &[]);
+    let (requester, mut requests) = KeyRequester::channel(metrics.keys("corp"));
+    let ask = || requester.unknown_kid(Some("a key that nobody has"));
+    for _ in 0..16 {
+        ask();
+    }
+    let info = allocation_counter::measure(|| {
+        for _ in 0..1000 {
+            ask();
+        }
+    });
+    assert_eq!(info.count_total, 0);
+    assert_eq!(
+        std::iter::from_fn(|| requests.try_next()).count(),
+        16,
+        "the others were dropped"
+    );
+}
+
 /// The value of `X-Forwarded-For`, and what `Host` and `X-Forwarded-Host` need to share one.
 const PUBLIC: u64 = 2;
 

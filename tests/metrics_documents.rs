@@ -1,6 +1,6 @@
 //! docs/metrics.md and the code name the same metrics.
 
-use portcullis::metrics::{ConnectionError, FAMILIES, Metrics};
+use portcullis::metrics::{ConnectionError, FAMILIES, KeyFetch, Metrics};
 
 const DOCUMENT: &str = include_str!("../docs/metrics.md");
 
@@ -56,6 +56,13 @@ fn the_document_explains_every_label() {
 fn the_document_names_every_cause() {
     for cause in ConnectionError::ALL {
         assert!(DOCUMENT.contains(&format!("`{}`", cause.name())));
+    }
+}
+
+#[test]
+fn the_document_names_every_outcome() {
+    for outcome in KeyFetch::ALL {
+        assert!(DOCUMENT.contains(&format!("`{}`", outcome.name())));
     }
 }
 

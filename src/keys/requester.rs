@@ -141,8 +141,8 @@ mod tests {
         KeyRequester::channel(Metrics::new(1, &[]).keys("corp"))
     }
 
-    fn unknown(kid: &str) -> Option<KeyRequest> {
-        Some(KeyRequest::Unknown(Some(kid.into())))
+    fn unknown(kid: &str) -> KeyRequest {
+        KeyRequest::Unknown(Some(kid.into()))
     }
 
     #[test]
@@ -151,7 +151,7 @@ mod tests {
         requester.unknown_kid(Some("a"));
         requester.unknown_kid(None);
         requester.refresh_now();
-        assert_eq!(requests.try_next(), unknown("a"));
+        assert_eq!(requests.try_next(), Some(unknown("a")));
         assert_eq!(requests.try_next(), Some(KeyRequest::Unknown(None)));
         assert_eq!(requests.try_next(), Some(KeyRequest::Refresh));
         assert_eq!(requests.try_next(), None);
@@ -165,7 +165,7 @@ mod tests {
         }
         requester.refresh_now();
         for number in 0..WAITING {
-            assert_eq!(requests.try_next(), unknown(&number.to_string()));
+            assert_eq!(requests.try_next(), Some(unknown(&number.to_string())));
         }
         assert_eq!(requests.try_next(), None);
     }
@@ -176,10 +176,10 @@ mod tests {
         requester.unknown_kid(Some(&"x".repeat(1000)));
         requester.unknown_kid(Some(&"ü".repeat(1000)));
         requester.unknown_kid(Some(&format!("x{}", "ü".repeat(1000))));
-        assert_eq!(requests.try_next(), unknown(&"x".repeat(128)));
-        assert_eq!(requests.try_next(), unknown(&"ü".repeat(64)));
+        assert_eq!(requests.try_next(), Some(unknown(&"x".repeat(128))));
+        assert_eq!(requests.try_next(), Some(unknown(&"ü".repeat(64))));
         let odd = format!("x{}", "ü".repeat(63));
-        assert_eq!(requests.try_next(), unknown(&odd));
+        assert_eq!(requests.try_next(), Some(unknown(&odd)));
     }
 
     #[test]

@@ -12,7 +12,7 @@ const CACHE_FLOOR: Duration = Duration::from_secs(30);
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 
 /// Longest back-off: 60 s, if the interval is not shorter.
-const LAST_RETRY: Duration = Duration::from_secs(60);
+const LAST_RETRY: Duration = Duration::from_mins(1);
 
 /// How much earlier than planned a fetch may come, as a share: many gateways spread out, and none waits longer.
 const EARLIER: f64 = 0.1;

@@ -94,11 +94,11 @@ impl Task {
             Some(source) if !self.outdated => return Ok(source),
             old => old,
         };
-        let (make, settings) = (Arc::clone(&self.shared.make), Arc::clone(&self.settings));
+        let (maker, settings) = (Arc::clone(&self.shared.make), Arc::clone(&self.settings));
         let made = blocking(move || {
             // Read before the client reads it: a change between the two is found at the next reload.
             let ca = settings.ca_digest().ok().flatten();
-            make(&settings).map(|source| (source, ca))
+            maker(&settings).map(|source| (source, ca))
         });
         let problem = match made.await {
             Ok(Ok((source, ca))) => {

@@ -113,18 +113,18 @@ mod tests {
     use crate::jwt::Algorithm;
     use crate::keys::testing::{issuer, jwks_url};
 
-    fn settings(source: RemoteKeys) -> Settings {
-        Settings::new(&issuer(source.clone()), &source)
+    fn settings(source: &RemoteKeys) -> Settings {
+        Settings::new(&issuer(source.clone()), source)
     }
 
     #[test]
     fn a_client_is_made_anew_for_what_it_was_made_of() {
         let plain = || jwks_url("https://a.test/keys");
-        let old = settings(plain());
+        let old = settings(&plain());
         let mut elsewhere = plain();
         elsewhere.place.line = 99;
-        assert!(old.same_client(&settings(elsewhere)));
-        let mut refreshed = settings(plain());
+        assert!(old.same_client(&settings(&elsewhere)));
+        let mut refreshed = settings(&plain());
         refreshed.issuer.refresh.interval *= 2;
         refreshed.issuer.policy.leeway *= 2;
         assert!(old.same_client(&refreshed));
@@ -138,9 +138,9 @@ mod tests {
         let mut proxy = plain();
         proxy.proxy = Some("http://proxy:3128".parse().unwrap());
         for other in [http, link_local, ca, proxy] {
-            assert!(!old.same_client(&settings(other)));
+            assert!(!old.same_client(&settings(&other)));
         }
-        let mut algorithms = settings(plain());
+        let mut algorithms = settings(&plain());
         algorithms.issuer.policy.algorithms = [Algorithm::Rs256].into_iter().collect();
         assert!(!old.same_client(&algorithms));
     }
@@ -160,7 +160,7 @@ mod tests {
             ("http://127.0.0.1.a.test/keys", true),
         ] {
             assert_eq!(
-                settings(jwks_url(url)).plain_http().is_some(),
+                settings(&jwks_url(url)).plain_http().is_some(),
                 plain,
                 "{url}"
             );
@@ -168,6 +168,6 @@ mod tests {
         let mut second = jwks_url("https://a.test/keys");
         let urls = ["https://a.test/x", "http://a.test/x"];
         second.location = KeyLocation::Discovery(urls.map(|url| url.parse().unwrap()).to_vec());
-        assert!(settings(second).plain_http().is_some());
+        assert!(settings(&second).plain_http().is_some());
     }
 }

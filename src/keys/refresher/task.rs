@@ -38,6 +38,9 @@ const LAST_PAUSE: Duration = Duration::from_mins(1);
 /// For how long a set that has come back is called alternating, if it stays from then on.
 const ALTERNATION: Duration = Duration::from_hours(1);
 
+/// A clock that was set back by more than this makes a set look as if it came from the future.
+const SET_BACK: Duration = Duration::from_mins(5);
+
 /// What a task works with.
 pub(super) struct Shared {
     pub(super) registry: Arc<RemoteKeySets>,
@@ -133,6 +136,10 @@ impl Task {
         }
         loop {
             let wait = self.look();
+            if self.is_ahead() {
+                // The clock was set back: the registry lets the set age anew.
+                self.take_what_is_held().await;
+            }
             if wait.is_zero() {
                 self.fetch().await;
                 continue;
@@ -192,7 +199,7 @@ impl Task {
         };
         self.shared.age.set(Some(now.since(held.set.fetched)));
         let until = held.serves_until(&refresh);
-        if now > until {
+        if held.set.is_stale(now, refresh.stale_for) {
             tracing::error!(
                 issuer = &**self.id.issuer(),
                 url = &*self.url,
@@ -215,6 +222,13 @@ impl Task {
                 "the keys are nearly older than stale_for, and cannot be fetched"
             );
         }
+    }
+
+    /// Whether the set comes from the future.
+    fn is_ahead(&self) -> bool {
+        let latest = self.shared.clock.now().plus(SET_BACK);
+        let held = self.held.as_ref();
+        held.is_some_and(|held| latest < held.set.fetched)
     }
 
     /// Other settings, or the same after a reload.

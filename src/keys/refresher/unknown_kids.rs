@@ -46,15 +46,13 @@ impl UnknownKids {
         }
         let more = new.len().saturating_sub(NAMED);
         new.truncate(NAMED);
-        let mut text = new
-            .iter()
-            .map(|kid| format!("{kid:?}"))
-            .collect::<Vec<_>>()
-            .join(", ");
-        if more > 0 {
-            text.push_str(&format!(" and {more} more"));
+        let quoted: Vec<String> = new.iter().map(|kid| format!("{kid:?}")).collect();
+        let named = quoted.join(", ");
+        match (named.is_empty(), more) {
+            (true, _) => None,
+            (false, 0) => Some(named),
+            (false, more) => Some(format!("{named} and {more} more")),
         }
-        (!text.is_empty()).then_some(text)
     }
 
     /// All that are remembered, the newest last.
@@ -67,7 +65,7 @@ impl UnknownKids {
 mod tests {
     use super::*;
 
-    const MINUTE: Duration = Duration::from_secs(60);
+    const MINUTE: Duration = Duration::from_mins(1);
 
     fn at(seconds: i64) -> UnixTime {
         UnixTime::from_seconds(seconds)

@@ -93,7 +93,7 @@ mod tests {
             let texts = texts.iter().map(|text| (*text).to_owned());
             let now = UnixTime::from_seconds(time);
             warnings.set(about, texts, now, |text| {
-                said.borrow_mut().push(text.to_owned())
+                said.borrow_mut().push(text.to_owned());
             });
         };
         set(About::Keys, &["a", "b"], 1);
@@ -120,7 +120,7 @@ mod tests {
             error,
         };
         let fine = key(0, KeyError::NotUsable("use is not sig"));
-        assert!(about_skipped(&[fine.clone()]).is_empty());
+        assert!(about_skipped(std::slice::from_ref(&fine)).is_empty());
         let texts = about_skipped(&[fine, key(1, KeyError::Exposed("everyone can sign"))]);
         assert_eq!(texts, ["key 1 (kid \"k\"): everyone can sign"]);
         let many: Vec<_> = (0..100)

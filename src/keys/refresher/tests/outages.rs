@@ -1,3 +1,5 @@
+use crate::clock::UnixTime;
+
 use super::*;
 
 #[tokio::test(start_paused = true)]
@@ -157,7 +159,7 @@ async fn a_source_with_a_set_is_not_waited_for() {
     let mut world = World::new(Answer::Hang);
     let issuer = corp();
     let id = SourceId::all_of(&issuer).next().unwrap();
-    let now = crate::clock::UnixTime::from_seconds(START - 60);
+    let now = UnixTime::from_seconds(START - 60);
     let set = crate::keys::testing::fresh_set(&["a"]);
     world
         .registry
@@ -173,12 +175,53 @@ async fn a_source_with_a_set_is_not_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_set_that_was_kept_on_disk_serves_while_the_provider_is_down() {
+    let mut world = World::new(Answer::fail("connection refused"));
+    let issuer = corp();
+    let id = SourceId::all_of(&issuer).next().unwrap();
+    let now = UnixTime::from_seconds(START - 3600);
+    let clock = Clock::manual(now).0;
+    let earlier = RemoteKeySets::new(world.directory.path(), clock);
+    let set = crate::keys::testing::fresh_set(&["a"]);
+    earlier.put(&id, set.clone(), None, now).unwrap();
+    world.settle([issuer]);
+    world.pass(5).await;
+    let status = world.status();
+    assert_eq!((status.state, status.keys), (SourceState::FromDisk, 1));
+    assert_eq!(status.last_success, Some(now));
+    assert!(status.failures >= 2);
+    assert_eq!(world.told(), 0, "who built the snapshot knows it");
+    let age = world.metric("portcullis_key_set_age_seconds{issuer=\"corp\"}");
+    assert_eq!(age.as_deref(), Some("3605"));
+    world.answers(Answer::Set(set, None, None));
+    world.pass(10).await;
+    assert_eq!(world.status().state, SourceState::Fresh);
+    assert_eq!(world.told(), 0, "the same set");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_was_set_back_lets_a_set_age_anew() {
+    let mut world = World::started(Answer::keys(&["a"])).await;
+    world.answers(Answer::fail("status 500"));
+    assert_eq!(world.told(), 1);
+    world.step(-50_000);
+    world.pass(2).await;
+    world.step(86_300);
+    world.pass(2).await;
+    assert_eq!(world.told(), 0);
+    world.step(200);
+    world.pass(2).await;
+    assert_eq!(world.told(), 1);
+    assert_eq!(world.status().state, SourceState::Expired);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_set_without_a_key_for_the_issuer_is_not_asked_for_conditionally() {
     let mut world = World::new(Answer::keys(&["a"]));
     let mut issuer = corp();
     issuer.policy.algorithms = [crate::jwt::Algorithm::Rs256].into_iter().collect();
     let id = SourceId::all_of(&issuer).next().unwrap();
-    let now = crate::clock::UnixTime::from_seconds(START);
+    let now = UnixTime::from_seconds(START);
     let set = crate::keys::testing::fresh_set(&["a"]);
     world
         .registry

@@ -80,7 +80,7 @@ async fn a_shorter_stale_for_drops_a_set_at_once() {
     world.pass(600).await;
     assert_eq!(world.told(), 1);
     let mut strict = corp();
-    strict.refresh.stale_for = Duration::from_secs(300);
+    strict.refresh.stale_for = Duration::from_mins(5);
     world.settle([strict]);
     world.pass(1).await;
     assert_eq!(world.status().keys, 0);
