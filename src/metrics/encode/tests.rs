@@ -4,7 +4,7 @@ use std::time::Duration;
 use http::Method;
 
 use crate::metrics::{
-    CertificateExpiry, FAMILIES, IssuerKeys, KeyInForce, KeyName, Kind, WorkerId,
+    CertificateExpiry, FAMILIES, IssuerKeys, KeyFetch, KeyInForce, KeyName, Kind, WorkerId,
 };
 
 use super::*;
@@ -46,6 +46,13 @@ fn filled() -> Arc<Metrics> {
     tally.verified(Some(1_700_000_300), None);
     tally.accepted(1_700_000_001);
     tally.presented(1_700_000_002);
+    let keys = metrics.keys("corp");
+    keys.fetched(KeyFetch::NotModified);
+    keys.asked();
+    let age = metrics.key_set_age(&"corp".into());
+    age.set(Some(60));
+    // Shown while it is there: as long as the metrics.
+    std::mem::forget(age);
     metrics.set_generation(4);
     metrics.set_issuer_keys(vec![IssuerKeys {
         issuer: "corp".into(),
