@@ -35,6 +35,8 @@ impl Gate {
         let keys = issuer.keys.iter().map(|key| KeyInForce {
             name: name_of(key),
             algorithms: Box::default(),
+            source: None,
+            first_seen: NOW.seconds(),
         });
         let uses = self.fixture.metrics.key_uses();
         uses.publish(&[("test", keys.collect())], NOW.seconds());

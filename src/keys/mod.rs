@@ -32,7 +32,7 @@ pub use held_set::{HeldSet, RefusedSet};
 pub use load::{KeysError, LoadedKeys, LocalKeys, load, load_remote};
 pub use refresher::Refreshers;
 pub use registry::{RemoteKeySets, SetChange};
-pub use report::{KeyFacts, KeyVerdict, Lifetimes, ReportedKey, report_keys};
+pub use report::{KeyVerdict, Lifetimes, ReportedKey, report_keys};
 pub use requester::{KeyRequest, KeyRequester, KeyRequests};
 pub use set::{SetError, usable_keys};
 pub use source::{RemoteSource, SourceError};

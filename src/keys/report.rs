@@ -21,20 +21,11 @@ pub struct Lifetimes {
     pub max_lifetime: Option<Duration>,
 }
 
-/// A key, and what is known of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyFacts {
-    /// What was counted.
-    pub known: KnownKey,
-    /// When it was first seen, which may have been by an earlier process.
-    pub first_seen: UnixTime,
-}
-
 /// A key, and what to think of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReportedKey {
     /// What is known of it.
-    pub facts: KeyFacts,
+    pub known: KnownKey,
     /// What to think of it.
     pub verdict: KeyVerdict,
 }
@@ -100,64 +91,62 @@ impl fmt::Display for KeyVerdict {
 
 /// What to think of the keys of one issuer at `now`, in the order in which they were given.
 #[must_use]
-pub fn report_keys(keys: Vec<KeyFacts>, lifetimes: Lifetimes, now: UnixTime) -> Vec<ReportedKey> {
+pub fn report_keys(keys: Vec<KnownKey>, lifetimes: Lifetimes, now: UnixTime) -> Vec<ReportedKey> {
     let lifetime = lifetime(&keys, lifetimes);
     let verdicts: Vec<KeyVerdict> = keys
         .iter()
-        .map(|key| match key.known.removed {
+        .map(|key| match key.removed {
             None => in_force(key, &keys, lifetime, lifetimes.leeway, now),
             Some(_) => removed(key, lifetime, now),
         })
         .collect();
     let rows = keys.into_iter().zip(verdicts);
-    rows.map(|(facts, verdict)| ReportedKey { facts, verdict })
+    rows.map(|(known, verdict)| ReportedKey { known, verdict })
         .collect()
 }
 
 /// How long a token of the issuer can live: as it is configured, else the longest that was seen, and a day at least.
-fn lifetime(keys: &[KeyFacts], lifetimes: Lifetimes) -> Duration {
+fn lifetime(keys: &[KnownKey], lifetimes: Lifetimes) -> Duration {
     lifetimes.max_lifetime.unwrap_or_else(|| {
-        let seen = keys
-            .iter()
-            .filter_map(|key| key.known.counts.longest_lifetime);
+        let seen = keys.iter().filter_map(|key| key.counts.longest_lifetime);
         let seen = seen.filter_map(|seconds| u64::try_from(seconds).ok()).max();
         Duration::from_secs(seen.unwrap_or(0)).max(LEAST_LIFETIME)
     })
 }
 
 fn in_force(
-    key: &KeyFacts,
-    all: &[KeyFacts],
+    key: &KnownKey,
+    all: &[KnownKey],
     lifetime: Duration,
     leeway: Duration,
     now: UnixTime,
 ) -> KeyVerdict {
-    let newest = key.known.counts.newest_expiry.map(UnixTime::from_seconds);
+    let newest = key.counts.newest_expiry.map(UnixTime::from_seconds);
     let until = newest.map(|expires| expires.plus(leeway));
     if let Some(until) = until.filter(|until| *until > now) {
         return KeyVerdict::InUse { until };
     }
     // Of a token that was made before we observed anything, by a clock that is ahead as far as we accept.
     let longest = lifetime.saturating_add(leeway).saturating_add(leeway);
-    let observed = UnixTime::from_seconds(key.known.observed).plus(longest) <= now;
+    let observed = UnixTime::from_seconds(key.observed).plus(longest) <= now;
     let mut others = all
         .iter()
-        .filter(|other| other.known.removed.is_none() && *other != key);
-    let safe = if key.is_used() {
+        .filter(|other| other.removed.is_none() && *other != key);
+    let safe = if is_used(key) {
         observed && others.next().is_some()
     } else {
         // One that is older than a key in use was in use before it; any other may be the next one.
-        observed && others.any(|other| other.is_used() && other.first_seen > key.first_seen)
+        observed && others.any(|other| is_used(other) && other.first_seen > key.first_seen)
     };
-    match (safe, key.is_used()) {
+    match (safe, is_used(key)) {
         (true, _) => KeyVerdict::Safe,
         (false, true) => KeyVerdict::Idle,
         (false, false) => KeyVerdict::New,
     }
 }
 
-fn removed(key: &KeyFacts, lifetime: Duration, now: UnixTime) -> KeyVerdict {
-    let counts = &key.known.counts;
+fn removed(key: &KnownKey, lifetime: Duration, now: UnixTime) -> KeyVerdict {
+    let counts = &key.counts;
     let last = counts.last_presented.map(UnixTime::from_seconds);
     match last.filter(|last| now < last.plus(lifetime)) {
         Some(last) => KeyVerdict::StillPresented {
@@ -168,10 +157,9 @@ fn removed(key: &KeyFacts, lifetime: Duration, now: UnixTime) -> KeyVerdict {
     }
 }
 
-impl KeyFacts {
-    fn is_used(&self) -> bool {
-        self.known.counts.tokens > 0 || self.known.counts.newest_expiry.is_some()
-    }
+/// Whether a good token of it has come.
+fn is_used(key: &KnownKey) -> bool {
+    key.counts.tokens > 0 || key.counts.newest_expiry.is_some()
 }
 
 #[cfg(test)]

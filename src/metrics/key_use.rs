@@ -192,6 +192,10 @@ pub struct KeyInForce<'k> {
     pub name: KeyName<'k>,
     /// The names of its algorithms.
     pub algorithms: Box<[&'static str]>,
+    /// Where it came from, in words for an operator.
+    pub source: Option<Arc<str>>,
+    /// When it was first seen, which may have been by an earlier process.
+    pub first_seen: i64,
 }
 
 /// What is known of a key that is in force, or was.
@@ -203,6 +207,10 @@ pub struct KnownKey {
     pub thumbprint: [u8; 32],
     /// The names of its algorithms, when it was last in force.
     pub algorithms: Box<[&'static str]>,
+    /// Where it came from then, in words for an operator.
+    pub source: Option<Arc<str>>,
+    /// When it was first seen, which may have been by an earlier process.
+    pub first_seen: i64,
     /// Since when it is counted: when this process first saw it.
     pub observed: i64,
     /// Since when it is not in force; `None` while it is.
@@ -222,6 +230,8 @@ pub struct KeyUses {
 struct Known {
     used: Arc<KeyUse>,
     algorithms: Box<[&'static str]>,
+    source: Option<Arc<str>>,
+    first_seen: i64,
     /// `None`: it was never in force. Whoever built a snapshot with it did not publish that.
     observed: Option<i64>,
     removed: Option<i64>,
@@ -296,6 +306,8 @@ impl KeyUses {
             for current in keys {
                 let key = self.known(known, current.name);
                 key.algorithms.clone_from(&current.algorithms);
+                key.source.clone_from(&current.source);
+                key.first_seen = current.first_seen.min(key.first_seen);
                 key.observed.get_or_insert(now);
                 key.removed = None;
             }
@@ -312,6 +324,8 @@ impl KeyUses {
                 kid: key.used.kid.clone(),
                 thumbprint: key.used.thumbprint,
                 algorithms: key.algorithms.clone(),
+                source: key.source.clone(),
+                first_seen: key.first_seen,
                 observed: key.observed?,
                 removed: key.removed,
                 counts: key.used.counts(),
@@ -347,6 +361,8 @@ impl KeyUses {
             all.push(Known {
                 used: Arc::new(KeyUse::new(name, self.workers)),
                 algorithms: Box::default(),
+                source: None,
+                first_seen: i64::MAX,
                 observed: None,
                 removed: None,
             });

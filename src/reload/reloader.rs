@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
+use crate::clock::UnixTime;
 use crate::config::{Certificates, Config};
 use crate::jwt::{Algorithm, VerifyingKey};
 use crate::keys::{RemoteKeySets, SourceId};
@@ -308,18 +309,26 @@ impl Reloader {
 
     /// The keys of a snapshot count as in force from now on.
     fn publish_uses(&self, snapshot: &Snapshot) {
-        let algorithms =
-            |key: &VerifyingKey| key.algorithms().iter().map(Algorithm::name).collect();
+        let now = self.known.clock.now();
+        let loaded = lock(&self.known.loaded);
         let issuers = snapshot.issuers.iter().map(|issuer| {
-            let keys = issuer.keys.iter().map(|key| KeyInForce {
-                name: name_of(key),
-                algorithms: algorithms(key),
+            let keys = issuer.keys.iter().map(|key| {
+                let first = loaded.get(&(Arc::clone(&issuer.name), *key.thumbprint()));
+                in_force(key, first.copied().unwrap_or(now))
             });
             (&*issuer.name, keys.collect())
         });
         let issuers: Vec<_> = issuers.collect();
-        let now = self.known.clock.now();
         self.metrics.key_uses().publish(&issuers, now.seconds());
+    }
+}
+
+fn in_force(key: &VerifyingKey, first_seen: UnixTime) -> KeyInForce<'_> {
+    KeyInForce {
+        name: name_of(key),
+        algorithms: key.algorithms().iter().map(Algorithm::name).collect(),
+        source: key.source().cloned(),
+        first_seen: first_seen.seconds(),
     }
 }
 

@@ -20,44 +20,43 @@ fn lifetimes(max_lifetime: Option<i64>) -> Lifetimes {
 }
 
 /// A key that nobody has used, in force since the start.
-fn key(number: u8) -> KeyFacts {
-    KeyFacts {
-        known: KnownKey {
-            kid: Some(number.to_string().into()),
-            thumbprint: [number; 32],
-            algorithms: ["RS256"].into(),
-            observed: START,
-            removed: None,
-            counts: KeyCounts::default(),
-        },
-        first_seen: UnixTime::from_seconds(START),
+fn key(number: u8) -> KnownKey {
+    KnownKey {
+        kid: Some(number.to_string().into()),
+        thumbprint: [number; 32],
+        algorithms: ["RS256"].into(),
+        source: None,
+        first_seen: START,
+        observed: START,
+        removed: None,
+        counts: KeyCounts::default(),
     }
 }
 
 /// One whose tokens end then.
-fn used(number: u8, expires: i64) -> KeyFacts {
+fn used(number: u8, expires: i64) -> KnownKey {
     let mut key = key(number);
-    key.known.counts.tokens = 5;
-    key.known.counts.newest_expiry = Some(expires);
+    key.counts.tokens = 5;
+    key.counts.newest_expiry = Some(expires);
     key
 }
 
 /// One that was removed at the start, and whose tokens came so often since.
-fn gone(number: u8, presented: u64, last: i64) -> KeyFacts {
+fn gone(number: u8, presented: u64, last: i64) -> KnownKey {
     let mut key = used(number, START + 10);
-    key.known.removed = Some(START);
-    key.known.counts.presented = presented;
-    key.known.counts.last_presented = (presented > 0).then_some(last);
+    key.removed = Some(START);
+    key.counts.presented = presented;
+    key.counts.last_presented = (presented > 0).then_some(last);
     key
 }
 
-fn seen(mut key: KeyFacts, first: i64) -> KeyFacts {
-    key.first_seen = UnixTime::from_seconds(first);
+fn seen(mut key: KnownKey, first: i64) -> KnownKey {
+    key.first_seen = first;
     key
 }
 
 /// The verdict on the first of these keys.
-fn verdict(keys: &[KeyFacts], max_lifetime: Option<i64>, now: i64) -> KeyVerdict {
+fn verdict(keys: &[KnownKey], max_lifetime: Option<i64>, now: i64) -> KeyVerdict {
     let now = UnixTime::from_seconds(now);
     let rows = report_keys(keys.to_vec(), lifetimes(max_lifetime), now);
     assert_eq!(rows.len(), keys.len());
@@ -117,7 +116,7 @@ fn without_a_configured_lifetime_it_is_the_longest_seen_and_a_day_at_least() {
     ] {
         // Seen of another key of the issuer.
         let mut other = key(1);
-        other.known.counts.longest_lifetime = seen;
+        other.counts.longest_lifetime = seen;
         let keys = [used(0, START + 10), other];
         let observed = START + lifetime + 2 * LEEWAY;
         assert_eq!(
@@ -186,7 +185,7 @@ fn a_key_that_is_gone_says_who_still_names_it() {
     }
     // Its tokens may have some time left: it is gone all the same.
     let mut early = gone(0, 0, 0);
-    early.known.counts.newest_expiry = Some(OBSERVED + 1000);
+    early.counts.newest_expiry = Some(OBSERVED + 1000);
     assert_eq!(
         verdict(&[early], Some(LIFETIME), OBSERVED),
         KeyVerdict::Gone

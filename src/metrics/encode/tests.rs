@@ -31,6 +31,13 @@ fn filled() -> Arc<Metrics> {
     worker.handed_over();
     worker.connection_error(ConnectionError::Handshake);
     metrics.access_log_dropped(3);
+    let remote = metrics.keys("corp");
+    remote.fetched(KeyFetch::New);
+    remote.asked();
+    let age = metrics.key_set_age(&"corp".into());
+    age.set(Some(5));
+    // It is shown while somebody holds it.
+    std::mem::forget(age);
     let name = KeyName {
         kid: Some("k\"1\n"),
         thumbprint: &[0; 32],
@@ -38,6 +45,8 @@ fn filled() -> Arc<Metrics> {
     let in_force = KeyInForce {
         name,
         algorithms: ["RS256"].into(),
+        source: None,
+        first_seen: 1_700_000_000,
     };
     let uses = metrics.key_uses();
     uses.publish(&[("corp", vec![in_force])], 1_700_000_000);

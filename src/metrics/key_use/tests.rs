@@ -13,6 +13,8 @@ fn publish(uses: &KeyUses, names: &[KeyName<'_>], now: i64) {
     let keys = names.iter().map(|name| KeyInForce {
         name: *name,
         algorithms: ["RS256"].into(),
+        source: None,
+        first_seen: now,
     });
     uses.publish(&[("corp", keys.collect())], now);
 }

@@ -410,7 +410,7 @@ fn certificates_are_shown_by_place_and_file_name() {
 
 #[test]
 fn a_key_keeps_the_time_of_its_first_load() {
-    let (clock, seconds) = crate::clock::Clock::manual(crate::clock::UnixTime::from_seconds(10));
+    let (clock, seconds) = crate::clock::Clock::manual(UnixTime::from_seconds(10));
     let known = Known {
         publisher: Arc::new(ArcSwap::from_pointee(snapshot(1, config()))),
         clock,
@@ -427,7 +427,7 @@ fn a_key_keeps_the_time_of_its_first_load() {
     known.note_keys([key(1), key(2)].into_iter(), &KeyTimes::new());
     seconds.store(20, Ordering::Relaxed);
     let seen = [(key(1), 1), (key(4), 4), (key(2), 15)];
-    let seen = seen.map(|(key, at)| (key, crate::clock::UnixTime::from_seconds(at)));
+    let seen = seen.map(|(key, at)| (key, UnixTime::from_seconds(at)));
     known.note_keys([key(2), key(3), key(4)].into_iter(), &seen.into());
     assert_eq!((at(1), at(2), at(3)), (None, Some(10), Some(20)));
     assert_eq!(at(4), Some(4), "an earlier process saw it");
