@@ -15,7 +15,7 @@ use crate::admin::{self, AdminState};
 use crate::clock::Clock;
 use crate::config::{Config, ConfigErrors};
 use crate::gate::Reason;
-use crate::keys::RemoteKeySets;
+use crate::keys::{KeySourceStatuses, RemoteKeySets};
 use crate::metrics::Metrics;
 use crate::net::{ListenError, raise_open_files};
 use crate::proxy::{AccessLogSink, Publisher, SharedState, access_log};
@@ -95,6 +95,7 @@ impl Gateway {
 
         let control = control_runtime()?;
         let mut feed = KeyFeed::new(&fixtures);
+        let key_sources = feed.statuses();
         let snapshot = control.block_on(prepared(snapshot, &mut feed));
         let snapshot: Publisher = Arc::new(ArcSwap::from_pointee(snapshot));
         let shared = Arc::new(SharedState {
@@ -114,7 +115,7 @@ impl Gateway {
         let workers = start_workers(&config, listeners, &shared, &metrics, sink, watched)?;
         let pulse = workers.pulse();
         if let Some(admin) = admin {
-            control.spawn(admin.serve(&shared, metrics, &reload, pulse.clone()));
+            control.spawn(admin.serve(&shared, metrics, &reload, key_sources, pulse.clone()));
         }
         let workers = control.spawn_blocking(move || workers.join());
         Ok(Self {
@@ -274,12 +275,14 @@ impl AdminSocket {
         shared: &Arc<SharedState>,
         metrics: Arc<Metrics>,
         reload: &ReloadHandle,
+        key_sources: Arc<KeySourceStatuses>,
         pulse: Pulse,
     ) -> impl Future<Output = ()> + Send + use<> {
         let state = AdminState {
             shared: Arc::clone(shared),
             metrics,
             reload: reload.clone(),
+            key_sources,
             silence: Box::new(move || pulse.silence()),
             started: shared.clock.now(),
         };

@@ -55,6 +55,17 @@ pub(super) fn problem(status: StatusCode, title: &'static str) -> Answer {
     answer(status, "application/problem+json", body.to_string())
 }
 
+/// A problem, and what it is in this case: text of ours or the operator's.
+pub(super) fn problem_with(status: StatusCode, title: &'static str, detail: &str) -> Answer {
+    let body = serde_json::json!({
+        "type": "about:blank",
+        "title": title,
+        "status": status.as_u16(),
+        "detail": detail,
+    });
+    answer(status, "application/problem+json", body.to_string())
+}
+
 /// There is no such endpoint.
 pub(super) fn not_found() -> Answer {
     problem(StatusCode::NOT_FOUND, "There is no such endpoint.")

@@ -6,17 +6,20 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Body;
 use tokio::task::spawn_blocking;
 
 use crate::clock::UnixTime;
+use crate::keys::KeySourceStatuses;
 use crate::metrics::Metrics;
 use crate::proxy::SharedState;
 use crate::reload::ReloadHandle;
 
 use super::access::permits;
+use super::keys::{KeysReport, no_usable_key, refresh_keys};
 use super::problem::{Answer, answer, denied, json, method_not_allowed, not_found, problem};
 use super::status::Status;
 
@@ -36,6 +39,8 @@ GET  /readyz              whether it can serve; ?verbose lists what was looked a
 GET  /healthz             the same as /readyz
 GET  /status              what is in force, as JSON
 GET  /metrics             for Prometheus
+GET  /keys                the keys of each issuer, where they come from, and which can go, as JSON
+POST /keys/refresh        fetches remote keys now, of all issuers or of one: {\"issuer\": \"NAME\"}
 POST /reload              reads configuration, keys and certificates again; ?dry_run=true only says what would change,
                           as does the body {\"dry_run\": true} (Content-Type: application/json)
 ";
@@ -48,6 +53,8 @@ pub struct AdminState {
     pub metrics: Arc<Metrics>,
     /// Reloads.
     pub reload: ReloadHandle,
+    /// What is known of remote keys.
+    pub key_sources: Arc<KeySourceStatuses>,
     /// The longest silence of a worker.
     pub silence: Box<dyn Fn() -> Duration + Send + Sync>,
     /// When the process started.
@@ -62,6 +69,8 @@ enum Endpoint {
     Readyz,
     Status,
     Metrics,
+    Keys,
+    KeysRefresh,
     Reload,
 }
 
@@ -73,6 +82,8 @@ impl Endpoint {
             "/readyz" | "/healthz" => Some(Self::Readyz),
             "/status" => Some(Self::Status),
             "/metrics" => Some(Self::Metrics),
+            "/keys" => Some(Self::Keys),
+            "/keys/refresh" => Some(Self::KeysRefresh),
             "/reload" => Some(Self::Reload),
             _ => None,
         }
@@ -81,8 +92,10 @@ impl Endpoint {
     /// Its methods, as `Allow` lists them.
     const fn allow(self) -> &'static str {
         match self {
-            Self::Root | Self::Livez | Self::Readyz | Self::Status | Self::Metrics => "GET, HEAD",
-            Self::Reload => "POST",
+            Self::Root | Self::Livez | Self::Readyz | Self::Status | Self::Metrics | Self::Keys => {
+                "GET, HEAD"
+            }
+            Self::KeysRefresh | Self::Reload => "POST",
         }
     }
 
@@ -116,6 +129,8 @@ where
         Endpoint::Readyz => readyz(&checks(state), flag(query, "verbose")),
         Endpoint::Status => json(StatusCode::OK, &Status::of(state)),
         Endpoint::Metrics => metrics(Arc::clone(&state.metrics)).await,
+        Endpoint::Keys => json(StatusCode::OK, &KeysReport::of(state)),
+        Endpoint::KeysRefresh => refresh(state, body).await,
         Endpoint::Reload => reload(state, query, body).await,
     }
 }
@@ -132,7 +147,7 @@ fn livez(silence: Duration) -> Answer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Check {
     name: String,
-    problem: Option<&'static str>,
+    problem: Option<String>,
 }
 
 fn checks(state: &AdminState) -> Vec<Check> {
@@ -141,11 +156,16 @@ fn checks(state: &AdminState) -> Vec<Check> {
     let issuers = snapshot.issuers.iter();
     std::iter::once(Check {
         name: "serving".to_owned(),
-        problem: draining.then_some("draining"),
+        problem: draining.then(|| "draining".to_owned()),
     })
     .chain(issuers.map(|issuer| Check {
         name: format!("keys of issuer {}", issuer.name),
-        problem: issuer.keys.is_empty().then_some("no usable key"),
+        problem: issuer.keys.is_empty().then(|| {
+            no_usable_key(
+                &state.key_sources.of(&issuer.name),
+                state.shared.clock.now(),
+            )
+        }),
     }))
     .collect()
 }
@@ -156,7 +176,7 @@ fn readyz(checks: &[Check], verbose: bool) -> Answer {
     let mut text = String::new();
     for check in checks {
         // Writing into a String cannot fail.
-        let _ = match check.problem {
+        let _ = match &check.problem {
             Some(problem) => writeln!(text, "[-] {}: {problem}", check.name),
             None if verbose => writeln!(text, "[+] {}: ok", check.name),
             None => Ok(()),
@@ -190,10 +210,11 @@ where
     B: Body,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let Ok(body) = Limited::new(body, BODY_LIMIT).collect().await else {
-        return problem(StatusCode::BAD_REQUEST, "The body could not be read.");
+    let options = match read(body).await {
+        Ok(body) => parse_options::<ReloadOptions>(&body),
+        Err(problem) => return problem,
     };
-    let Some(options) = ReloadOptions::parse(&body.to_bytes()) else {
+    let Some(options) = options else {
         return problem(
             StatusCode::BAD_REQUEST,
             "The body must be empty or {\"dry_run\": true}.",
@@ -216,16 +237,55 @@ struct ReloadOptions {
     dry_run: bool,
 }
 
-impl ReloadOptions {
-    /// Nothing, or a JSON object.
-    fn parse(body: &[u8]) -> Option<Self> {
-        if body.trim_ascii().is_empty() {
-            return Some(Self::default());
-        }
-        // An array would do for a struct, too.
-        serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(body).ok()?;
-        serde_json::from_slice(body).ok()
+async fn refresh<B>(state: &AdminState, body: B) -> Answer
+where
+    B: Body,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let options = match read(body).await {
+        Ok(body) => parse_options::<RefreshOptions>(&body),
+        Err(problem) => return problem,
+    };
+    match options {
+        Some(options) => refresh_keys(state, options.issuer.as_deref()),
+        None => problem(
+            StatusCode::BAD_REQUEST,
+            "The body must be empty or {\"issuer\": \"NAME\"}.",
+        ),
     }
+}
+
+/// What the body of a refresh may say.
+#[derive(Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RefreshOptions {
+    /// An issuer's name; of all of them without.
+    issuer: Option<String>,
+}
+
+/// The body of a request.
+async fn read<B>(body: B) -> Result<Bytes, Answer>
+where
+    B: Body,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    match Limited::new(body, BODY_LIMIT).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(_) => Err(problem(
+            StatusCode::BAD_REQUEST,
+            "The body could not be read.",
+        )),
+    }
+}
+
+/// Nothing, or a JSON object.
+fn parse_options<T: Default + serde::de::DeserializeOwned>(body: &[u8]) -> Option<T> {
+    if body.trim_ascii().is_empty() {
+        return Some(T::default());
+    }
+    // An array would do for a struct, too.
+    serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(body).ok()?;
+    serde_json::from_slice(body).ok()
 }
 
 /// Whether a query has a flag: `verbose`, `verbose=1` and `verbose=true` say so.

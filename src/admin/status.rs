@@ -13,6 +13,7 @@ use crate::net::CertificateInfo;
 use crate::reload::{ReloadHandle, ReloadReport};
 use crate::upstream::{AddressReport, Upstream};
 
+use super::keys::{IssuerKeysReport, KeyReport, SourceReport, all_of};
 use super::routes::AdminState;
 
 /// Everything that an operator may ask about what is in force. Times are RFC 3339 in UTC.
@@ -51,7 +52,11 @@ struct IssuerStatus {
     /// `iss`
     issuer: String,
     algorithms: Vec<&'static str>,
+    /// Remote ones.
+    sources: Vec<SourceReport>,
     keys: Vec<KeyStatus>,
+    /// The same keys and those that are gone, and which can go.
+    key_report: Vec<KeyReport>,
     /// Keys that are not used, each with the reason.
     skipped: Vec<SkippedStatus>,
 }
@@ -110,7 +115,8 @@ impl Status {
         let now = shared.clock.now();
         let none = Vec::new();
         let skipped = snapshot.skipped_keys.iter().chain(std::iter::repeat(&none));
-        let issuers = snapshot.issuers.iter().zip(skipped);
+        let reports = all_of(state, &snapshot);
+        let issuers = snapshot.issuers.iter().zip(skipped).zip(reports);
         let certificates = snapshot.tls.iter().flat_map(|tls| &tls.certificates);
         Self {
             version: env!("CARGO_PKG_VERSION"),
@@ -130,7 +136,9 @@ impl Status {
             worker_silence_seconds: (state.silence)().as_secs(),
             routes: snapshot.config.routes.len(),
             issuers: issuers
-                .map(|(issuer, skipped)| IssuerStatus::of(issuer, skipped, &state.reload))
+                .map(|((issuer, skipped), report)| {
+                    IssuerStatus::of(issuer, skipped, report, &state.reload)
+                })
                 .collect(),
             certificates: certificates
                 .map(|certificate| CertificateStatus::of(certificate, now))
@@ -142,7 +150,12 @@ impl Status {
 }
 
 impl IssuerStatus {
-    fn of(issuer: &Issuer, skipped: &[SkippedKey], reload: &ReloadHandle) -> Self {
+    fn of(
+        issuer: &Issuer,
+        skipped: &[SkippedKey],
+        report: IssuerKeysReport,
+        reload: &ReloadHandle,
+    ) -> Self {
         let keys = issuer.keys.iter().map(|key| KeyStatus {
             kid: key.kid().map(str::to_owned),
             algorithms: names(key.algorithms()),
@@ -162,7 +175,9 @@ impl IssuerStatus {
             name: issuer.name.to_string(),
             issuer: issuer.policy.issuer.to_string(),
             algorithms: names(issuer.policy.algorithms),
+            sources: report.sources,
             keys: keys.collect(),
+            key_report: report.keys,
             skipped: skipped.collect(),
         }
     }

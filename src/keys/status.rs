@@ -98,6 +98,15 @@ impl KeySourceStatuses {
         all
     }
 
+    /// These sources, as they are.
+    #[cfg(test)]
+    pub(crate) fn of_test(statuses: Vec<SourceStatus>) -> Self {
+        let cells = statuses
+            .into_iter()
+            .map(|status| Arc::new(StatusCell::new(status)));
+        Self(Mutex::new(cells.collect()))
+    }
+
     pub(super) fn replace(&self, cells: Vec<Arc<StatusCell>>) {
         *lock(&self.0) = cells;
     }

@@ -15,14 +15,14 @@ use crate::snapshot::Snapshot;
 use super::*;
 
 /// What an endpoint answered.
-struct Seen {
-    status: u16,
+pub(in crate::admin) struct Seen {
+    pub(in crate::admin) status: u16,
     headers: http::HeaderMap,
-    body: String,
+    pub(in crate::admin) body: String,
 }
 
 impl Seen {
-    fn json(&self) -> serde_json::Value {
+    pub(in crate::admin) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.body).unwrap()
     }
 }
@@ -31,7 +31,7 @@ pub(in crate::admin) fn state(config: Config, silence: u64) -> AdminState {
     state_of(snapshot(1, config), silence)
 }
 
-fn state_of(snapshot: Snapshot, silence: u64) -> AdminState {
+pub(in crate::admin) fn state_of(snapshot: Snapshot, silence: u64) -> AdminState {
     let started = UnixTime::from_seconds(1_700_000_000);
     let publisher = Arc::new(ArcSwap::from_pointee(snapshot));
     AdminState {
@@ -44,13 +44,19 @@ fn state_of(snapshot: Snapshot, silence: u64) -> AdminState {
             connections: AtomicUsize::new(5),
         }),
         metrics: Metrics::new(1, &[]),
+        key_sources: Arc::default(),
         silence: Box::new(move || Duration::from_secs(silence)),
         started,
     }
 }
 
 /// A request with everything that the access rules want.
-async fn ask(state: &AdminState, method: &str, target: &str, body: &str) -> Seen {
+pub(in crate::admin) async fn ask(
+    state: &AdminState,
+    method: &str,
+    target: &str,
+    body: &str,
+) -> Seen {
     let request = Request::builder()
         .method(method)
         .uri(target)
@@ -83,6 +89,12 @@ async fn every_endpoint_answers_its_own_methods() {
         ("GET", "/readyz", 200),
         ("GET", "/healthz", 200),
         ("GET", "/status", 200),
+        ("GET", "/keys", 200),
+        ("HEAD", "/keys", 200),
+        ("POST", "/keys", 405),
+        ("POST", "/keys/refresh", 200),
+        ("GET", "/keys/refresh", 405),
+        ("GET", "/keys/", 404),
         ("GET", "/metrics", 200),
         ("POST", "/reload", 200),
         ("GET", "/reload", 405),
@@ -110,7 +122,14 @@ async fn every_endpoint_answers_its_own_methods() {
 async fn the_list_names_every_endpoint() {
     let seen = ask(&state(config(), 0), "GET", "/", "").await;
     for path in [
-        "/livez", "/readyz", "/healthz", "/status", "/metrics", "/reload",
+        "/livez",
+        "/readyz",
+        "/healthz",
+        "/status",
+        "/metrics",
+        "/keys",
+        "/keys/refresh",
+        "/reload",
     ] {
         assert!(seen.body.contains(path) && Endpoint::of(path).is_some());
     }
@@ -267,12 +286,14 @@ async fn the_body_of_a_reload_says_nothing_else() {
 async fn who_may_not_ask_learns_nothing_and_changes_nothing() {
     let state = state(config(), 0);
     let own = "127.0.0.1:8081".parse().unwrap();
-    for (name, value, status) in [
-        ("host", "evil.example", 403),
-        ("origin", "http://evil.example", 403),
-        ("content-type", "text/plain", 415),
+    for (target, name, value, status) in [
+        ("/reload", "host", "evil.example", 403),
+        ("/reload", "origin", "http://evil.example", 403),
+        ("/reload", "content-type", "text/plain", 415),
+        ("/keys/refresh", "origin", "http://evil.example", 403),
+        ("/keys/refresh", "content-type", "text/plain", 415),
     ] {
-        let mut request = Request::post("/reload")
+        let mut request = Request::post(target)
             .body(Full::<Bytes>::default())
             .unwrap();
         let headers = request.headers_mut();
@@ -280,8 +301,8 @@ async fn who_may_not_ask_learns_nothing_and_changes_nothing() {
         headers.insert("content-type", "application/json".parse().unwrap());
         headers.insert(name, value.parse().unwrap());
         let seen = see(respond(&state, own, request).await).await;
-        assert_eq!(seen.status, status, "{name}");
-        assert!(!seen.body.contains("generation"));
+        assert_eq!(seen.status, status, "{target} {name}");
+        assert!(!seen.body.contains("generation") && !seen.body.contains("issuers"));
     }
     assert_eq!(state.shared.snapshot.load().generation, 1);
     // Not even which endpoints there are.
