@@ -60,7 +60,7 @@ fn listed(issuer: &Issuer, loaded: &LoadedKeys, sets: &RemoteKeySets) -> Listed 
         kid: key.kid().map(str::to_owned),
         algorithms: key.algorithms().iter().map(Algorithm::name).collect(),
         thumbprint: URL_SAFE_NO_PAD.encode(key.thumbprint()),
-        source: key.source().map(|source| source.to_string()),
+        source: key.source().map(ToString::to_string),
     };
     let skipped = loaded.skipped.iter();
     Listed {

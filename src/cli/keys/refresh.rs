@@ -1,11 +1,16 @@
 //! `keys refresh`: the running gateway fetches keys now.
 
+use std::fmt::Write as _;
+
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::cli::admin_client::AdminOptions;
+use crate::cli::arguments::moment_argument;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::output::{printable, write_err, write_out};
+use crate::cli::times::distance;
+use crate::clock::{Clock, UnixTime};
 
 /// Let the running gateway fetch the keys of remote issuers now
 ///
@@ -38,7 +43,7 @@ impl Refresh {
         if self.json {
             write_out(format_args!("{said:#}\n"))?;
         } else {
-            write_out(render(&said))?;
+            write_out(render(&said, Clock::System.now()))?;
         }
         Ok(Exit::OK)
     }
@@ -53,21 +58,20 @@ fn refusal(issuer: Option<&str>, status: StatusCode, said: &Value) -> String {
     }
 }
 
-/// `fetching: corp, partner`
-fn render(said: &Value) -> String {
-    let issuers: Vec<String> = said["issuers"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(|issuer| issuer.as_str().map(printable))
-        .collect();
-    if issuers.is_empty() {
+/// A line for each source: `corp  https://login.example.com/keys: now`
+fn render(said: &Value, now: UnixTime) -> String {
+    let mut text = String::new();
+    for source in said["sources"].as_array().into_iter().flatten() {
+        let member = |name: &str| printable(source[name].as_str().unwrap_or_default());
+        let when = moment_argument(&member("fetched_at"));
+        let when = when.map_or_else(|_| "soon".to_owned(), |when| distance(when.max(now), now));
+        let _ = writeln!(text, "{}  {}: {when}", member("issuer"), member("url"));
+    }
+    if text.is_empty() {
         return "no issuer has keys that are fetched\n".to_owned();
     }
-    format!(
-        "fetching: {}\n`portcullis keys list` shows what came of it\n",
-        issuers.join(", ")
-    )
+    text.push_str("`portcullis keys list` shows what came of it\n");
+    text
 }
 
 #[cfg(test)]
@@ -76,9 +80,18 @@ mod tests {
 
     #[test]
     fn who_was_asked_is_said_and_who_was_not_too() {
-        let all = json!({ "issuers": ["corp", "partner\u{1b}"] });
-        assert!(render(&all).starts_with("fetching: corp, partner\\u001b\n"));
-        assert!(render(&json!({ "issuers": [] })).starts_with("no issuer"));
+        let now = UnixTime::from_seconds(60);
+        let source = |issuer: &str, at: &str| json!({ "issuer": issuer, "url": "https://a/keys", "fetched_at": at });
+        let all = json!({ "sources": [
+            source("corp", "1970-01-01T00:00:59Z"),
+            source("partner\u{1b}", "1970-01-01T00:01:12Z"),
+        ] });
+        assert_eq!(
+            render(&all, now),
+            "corp  https://a/keys: now\npartner\\u001b  https://a/keys: in 12 seconds\n\
+             `portcullis keys list` shows what came of it\n"
+        );
+        assert!(render(&json!({ "sources": [] }), now).starts_with("no issuer"));
         let problem = json!({ "detail": "no issuer is named x" });
         let status = StatusCode::NOT_FOUND;
         assert_eq!(

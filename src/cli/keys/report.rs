@@ -59,6 +59,10 @@ struct ShownWarning {
 struct ShownKey {
     kid: Option<String>,
     algorithms: Vec<String>,
+    source: Option<String>,
+    in_force: bool,
+    first_seen: Option<String>,
+    last_seen: Option<String>,
     tokens: u64,
     last_token: Option<String>,
     newest_expiry: Option<String>,
@@ -151,44 +155,59 @@ impl ShownSource {
     }
 }
 
-const HEAD: [&str; 6] = [
-    "KID",
-    "ALGORITHMS",
-    "TOKENS",
-    "LAST TOKEN",
-    "NEWEST EXP",
-    "VERDICT",
-];
-
 /// The keys, a line each, in columns.
 fn table(keys: &[ShownKey], now: UnixTime) -> String {
-    let away = |time: &Option<String>| match time {
-        Some(time) => moment(time, now),
-        None => "never".to_owned(),
+    let away = |time: Option<&String>, none: &str| {
+        time.map_or_else(|| none.to_owned(), |time| moment(time, now))
     };
-    let rows = keys.iter().map(|key| {
-        [
-            key.kid.as_deref().map_or("(no kid)".to_owned(), line),
+    // With one source there is nothing to tell apart.
+    let several = keys.iter().any(|key| key.source != keys[0].source);
+    let mut head = vec!["KID", "ALGORITHMS"];
+    head.extend(several.then_some("SOURCE"));
+    head.extend([
+        "FIRST SEEN",
+        "LAST SEEN",
+        "TOKENS",
+        "LAST TOKEN",
+        "NEWEST EXP",
+        "VERDICT",
+    ]);
+    let mut rows: Vec<Vec<String>> = vec![head.into_iter().map(str::to_owned).collect()];
+    for key in keys {
+        let mut row = vec![
+            key.kid
+                .as_deref()
+                .map_or_else(|| "(no kid)".to_owned(), line),
             line(&key.algorithms.join(" ")),
+        ];
+        row.extend(several.then(|| key.source.as_deref().map_or_else(String::new, line)));
+        row.extend([
+            away(key.first_seen.as_ref(), "-"),
+            if key.in_force {
+                "in the set".to_owned()
+            } else {
+                away(key.last_seen.as_ref(), "-")
+            },
             key.tokens.to_string(),
-            away(&key.last_token),
-            key.newest_expiry
-                .as_ref()
-                .map_or("-".to_owned(), |time| moment(time, now)),
+            away(key.last_token.as_ref(), "never"),
+            away(key.newest_expiry.as_ref(), "-"),
             line(&key.verdict),
-        ]
-    });
-    let rows: Vec<[String; 6]> = std::iter::once(HEAD.map(str::to_owned))
-        .chain(rows)
-        .collect();
-    let mut widths = [0; 6];
-    for row in &rows {
+        ]);
+        rows.push(row);
+    }
+    columns(&rows)
+}
+
+fn columns(rows: &[Vec<String>]) -> String {
+    let mut widths: Vec<usize> = Vec::new();
+    for row in rows {
+        widths.resize(row.len().max(widths.len()), 0);
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = cell.chars().count().max(*width);
         }
     }
     let mut text = String::new();
-    for row in &rows {
+    for row in rows {
         let mut cells = String::new();
         for (width, cell) in widths.iter().zip(row) {
             let _ = write!(cells, "  {cell:width$}");
@@ -234,11 +253,15 @@ mod tests {
                 }],
                 "keys": [
                     {
-                        "kid": "k1", "algorithms": ["RS256"], "tokens": 1200,
+                        "kid": "k1", "algorithms": ["RS256"], "tokens": 1200, "in_force": true,
+                        "first_seen": "1970-01-01T00:00:00Z", "last_seen": "1970-01-01T01:00:00Z",
                         "last_token": "1970-01-01T00:59:59Z", "newest_expiry": "1970-01-01T02:00:00Z",
                         "verdict": "in use until 1970-01-01T02:00:30Z",
                     },
-                    { "kid": null, "algorithms": ["ES256"], "verdict": "new and never used" },
+                    {
+                        "kid": null, "algorithms": ["ES256"], "in_force": false, "verdict": "gone",
+                        "first_seen": "1970-01-01T00:00:00Z", "last_seen": "1970-01-01T00:30:00Z",
+                    },
                 ],
             }],
         }));
@@ -252,11 +275,24 @@ corp
     last error: https://login.example.com/keys: connection refused (3 times in a row)
     warning: the set alternates (since 30 minutes ago)
     tokens named, and it has not: k9
-  KID       ALGORITHMS  TOKENS  LAST TOKEN    NEWEST EXP  VERDICT
-  k1        RS256       1200    1 second ago  in 1 hour   in use until 1970-01-01T02:00:30Z
-  (no kid)  ES256       0       never         -           new and never used
+  KID       ALGORITHMS  FIRST SEEN  LAST SEEN       TOKENS  LAST TOKEN    NEWEST EXP  VERDICT
+  k1        RS256       1 hour ago  in the set      1200    1 second ago  in 1 hour   in use until 1970-01-01T02:00:30Z
+  (no kid)  ES256       1 hour ago  30 minutes ago  0       never         -           gone
 tokens are counted since 1 hour ago
 "
+        );
+    }
+
+    #[test]
+    fn sources_of_keys_are_told_apart() {
+        let key = |kid: &str, source: &str| json!({ "kid": kid, "source": source });
+        let all = |keys: &[Value]| report(&json!({ "issuers": [{ "name": "a", "keys": keys }] }));
+        let shown = |keys: &[Value]| all(keys).render(UnixTime::default(), Colour::OFF);
+        assert!(!shown(&[key("k1", "a.json"), key("k2", "a.json")]).contains("a.json"));
+        let text = shown(&[key("k1", "a.json"), key("k2", "https://b/keys")]);
+        assert!(
+            text.contains("SOURCE") && text.contains("https://b/keys"),
+            "{text}"
         );
     }
 

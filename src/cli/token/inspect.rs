@@ -151,18 +151,15 @@ fn notes(config: &Config, token: &str, sets: &RemoteKeySets) -> String {
     for issuer in issuers.filter(|issuer| claimed.as_deref() == Some(&issuer.policy.issuer)) {
         for id in SourceId::all_of(issuer) {
             let url = id.name();
-            let _ = match sets.current(&id, issuer.refresh.stale_for) {
-                Some(held) => {
-                    let fetched = distance(held.fetched, Clock::System.now());
-                    writeln!(
-                        text,
-                        "  with the keys that a gateway fetched {fetched} from {url}"
-                    )
-                }
-                None => {
-                    let kept = config.state_directory.display();
-                    writeln!(text, "  without the keys of {url}: none are kept in {kept}")
-                }
+            let _ = if let Some(held) = sets.current(&id, issuer.refresh.stale_for) {
+                let fetched = distance(held.fetched, Clock::System.now());
+                writeln!(
+                    text,
+                    "  with the keys that a gateway fetched {fetched} from {url}"
+                )
+            } else {
+                let kept = config.state_directory.display();
+                writeln!(text, "  without the keys of {url}: none are kept in {kept}")
             };
         }
     }
