@@ -262,6 +262,28 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        /// What was judged is what is connected to: the URL's own host, port and scheme say the same.
+        #[test]
+        fn a_url_that_passes_is_read_alike_by_who_fetches_it(
+            text in "(https?|HTTP|ftp)://([a-z@:.0-9\\[\\]%/?#]|127\\.0\\.0\\.1|169\\.254\\.1\\.1|\\[::1\\]|\\[fe80::1\\]|localhost){1,6}"
+        ) {
+            let Ok(url) = parse_key_url(&text, STRICT) else {
+                return Ok(());
+            };
+            let host = url.host().unwrap_or_default();
+            let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+            let local = host.eq_ignore_ascii_case("localhost")
+                || address.as_ref().is_ok_and(|address| address.to_canonical().is_loopback());
+            proptest::prop_assert!(!host.is_empty() && !text.contains(['@', '#']));
+            proptest::prop_assert!(url.scheme_str() == Some("https") || local, "{text}");
+            proptest::prop_assert!(!address.is_ok_and(is_link_local_or_metadata), "{text}");
+            let authority = url.authority().map_or("", |authority| authority.as_str());
+            let has_port = authority.rsplit(']').next().is_some_and(|rest| rest.contains(':'));
+            proptest::prop_assert_eq!(has_port, url.port_u16().is_some());
+        }
+    }
+
     #[test]
     fn what_is_dangerous_must_be_allowed() {
         for (text, error) in [
