@@ -124,7 +124,8 @@ fn named_files(config: &Config) -> BTreeSet<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::PemFile;
+    use crate::config::{Keys, PemFile};
+    use crate::keys::testing::jwks_url;
     use crate::reload::testing::{config, issuer, upstream};
 
     use super::*;
@@ -145,6 +146,13 @@ mod tests {
         config.server.tls = Some(Certificates::Files(vec![("c.pem".into(), "c.key".into())]));
         config.upstreams = vec![upstream("u")];
         config.upstreams[0].ca = Some("ca.pem".into());
+        let mut remote = jwks_url("https://provider.test/keys");
+        remote.ca = Some("provider.pem".into());
+        let sources = vec![
+            KeySource::JwksFile("d.json".into()),
+            KeySource::Remote(Box::new(remote)),
+        ];
+        config.issuers.push(issuer("c", Keys::Public(sources)));
         let source = Source::File("here/gateway.toml".into(), Environment::default());
         let files: Vec<_> = source
             .files(&config)
@@ -157,8 +165,10 @@ mod tests {
             "c.key",
             "c.pem",
             "ca.pem",
+            "d.json",
             "gateway.toml",
             "here/gateway.toml",
+            "provider.pem",
             "token.txt",
         ];
         assert_eq!(files, expected);

@@ -1,7 +1,8 @@
 use std::fs;
 use std::time::Duration;
 
-use crate::config::{self, KeySource};
+use crate::config::{self, KeySource, RemoteKeys};
+use crate::keys::testing::jwks_url;
 use crate::reload::testing::{config, issuer, route, upstream};
 use crate::secret::Secret;
 
@@ -129,6 +130,34 @@ fn keys_are_told_apart_by_kid_and_thumbprint() {
     ] {
         assert_eq!(label_changes(&old, &new).as_deref(), text);
     }
+}
+
+#[test]
+fn a_remote_source_is_told_by_what_it_says_and_what_its_ca_holds() {
+    let directory = tempfile::tempdir().unwrap();
+    let ca = directory.path().join("ca.pem");
+    fs::write(&ca, "one").unwrap();
+    let mut remote = jwks_url("https://provider.test/keys");
+    remote.ca = Some(ca.clone());
+    let view = |change: &dyn Fn(&mut RemoteKeys, &mut config::Issuer)| {
+        let (mut remote, mut config) = (remote.clone(), config());
+        let mut corp = issuer("corp", KeySource::JwksFile("a.json".into()));
+        change(&mut remote, &mut corp);
+        corp.keys = KeySource::Remote(Box::new(remote)).into();
+        config.issuers = vec![corp];
+        View::of_config(&config, &Contents::read([&ca]))
+    };
+    let old = view(&|_, _| {});
+    // It moved within the file, and nothing else.
+    let moved = view(&|remote, _| remote.place.line = 99);
+    assert!(old.changes(&moved).is_empty());
+    let changed = [r#"issuer "corp" changed"#];
+    let proxy = view(&|remote, _| remote.proxy = Some("http://proxy:1".parse().unwrap()));
+    assert_eq!(old.changes(&proxy), changed);
+    let interval = view(&|_, issuer| issuer.refresh.interval *= 2);
+    assert_eq!(old.changes(&interval), changed);
+    fs::write(&ca, "two").unwrap();
+    assert_eq!(old.changes(&view(&|_, _| {})), changed);
 }
 
 #[test]

@@ -57,10 +57,10 @@ impl Rig {
         feed.settle(&mut first).await;
         let publisher = Arc::new(ArcSwap::from_pointee(first));
         let hold: Arc<Mutex<Option<Hold>>> = Arc::default();
-        let (held, with) = (Arc::clone(&hold), fixtures.clone());
+        let (waiting, with) = (Arc::clone(&hold), fixtures.clone());
         let build: Build = Arc::new(move |running: &Snapshot| {
             let built = source.build(running, &with);
-            if let Some(hold) = lock(&held).take() {
+            if let Some(hold) = lock(&waiting).take() {
                 hold.built.send(()).unwrap();
                 hold.go.recv().unwrap();
             }
