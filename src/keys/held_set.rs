@@ -96,7 +96,7 @@ impl HeldSet {
         let mut gone: Vec<([u8; 32], UnixTime)> = Vec::new();
         for (thumbprint, &time) in &old.first_seen {
             match self.first_seen.get_mut(thumbprint) {
-                Some(seen) => *seen = time,
+                Some(seen) => *seen = time.min(*seen),
                 None => gone.push((*thumbprint, time)),
             }
         }

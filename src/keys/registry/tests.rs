@@ -248,6 +248,18 @@ fn a_key_that_was_gone_for_a_while_was_first_seen_before() {
 }
 
 #[test]
+fn no_key_was_first_seen_in_the_future() {
+    let rig = Rig::new();
+    let document = fresh_set(&["a"]);
+    rig.put(&document);
+    rig.advance(-100);
+    rig.put(&document);
+    let held = rig.current().unwrap();
+    let times: Vec<_> = held.first_seen.values().collect();
+    assert_eq!(times, [&at(-100)]);
+}
+
+#[test]
 fn a_kept_set_of_another_source_is_not_used() {
     let rig = Rig::new();
     rig.put(&fresh_set(&["a"]));
