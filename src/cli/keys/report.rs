@@ -114,7 +114,11 @@ impl ShownSource {
         };
         let state = colour.paint(paint, &line(&self.state));
         let (kind, url) = (line(&self.kind), line(&self.url));
-        let _ = writeln!(text, "  {kind} {url}: {state}, {} keys", self.keys);
+        let keys = match self.keys {
+            1 => "1 key".to_owned(),
+            several => format!("{several} keys"),
+        };
+        let _ = writeln!(text, "  {kind} {url}: {state}, {keys}");
         let mut times = Vec::new();
         for (label, time) in [
             ("last success", &self.last_success),
