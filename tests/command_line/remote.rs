@@ -210,6 +210,45 @@ fn what_a_gateway_has_fetched_is_known_when_it_is_gone() {
 }
 
 #[test]
+fn a_running_gateway_reports_on_its_keys_and_fetches_them_when_asked() {
+    let sandbox = Sandbox::new();
+    let set = key_set(&sandbox);
+    let provider = provider(|_| vec![("/keys", set.clone())]);
+    let keys = format!("{{ jwks_url = \"http://{provider}/keys\" }}");
+    let gateway = sandbox.serve(&config("https://corp.example/", &keys));
+    let admin = gateway.admin_url();
+    let ask = |arguments: &[&str]| sandbox.run(&[arguments, &["--admin", &admin]].concat());
+
+    let listed = ask(&["keys", "list"]);
+    assert_eq!(listed.code, Some(0), "{}", listed.err);
+    let source = format!("  jwks_url http://{provider}/keys: fresh, 1 key\n");
+    assert!(listed.out.contains(&source), "{}", listed.out);
+    assert!(listed.out.contains("new and never used"), "{}", listed.out);
+    let bearer = format!("Authorization: Bearer {}\r\n", minted(&sandbox));
+    get(gateway.address(), "/", &bearer);
+    let listed = ask(&["keys", "list"]).out;
+    assert!(listed.contains("in use until "), "{listed}");
+    assert!(listed.contains("tokens are counted since"), "{listed}");
+    let report: Value = serde_json::from_str(&ask(&["keys", "list", "--json"]).out).expect("JSON");
+    assert_eq!(report["issuers"][0]["keys"][0]["kid"], "k1");
+    assert_eq!(report["issuers"][0]["keys"][0]["tokens"], 1, "{report:#}");
+
+    for arguments in [&["keys", "refresh"][..], &["keys", "refresh", "corp"]] {
+        let asked = ask(arguments);
+        assert_eq!(asked.code, Some(0), "{}", asked.err);
+        let line = format!("corp  http://{provider}/keys: ");
+        assert!(asked.out.starts_with(&line), "{}", asked.out);
+    }
+    let unknown = ask(&["keys", "refresh", "crop"]);
+    assert_eq!(unknown.code, Some(1));
+    assert!(
+        unknown.err.contains("no issuer is named \"crop\""),
+        "{}",
+        unknown.err
+    );
+}
+
+#[test]
 fn without_a_gateway_there_is_another_way_to_list_keys() {
     let sandbox = Sandbox::new();
     let keys = "[{ jwks_url = \"http://127.0.0.1:1/keys\" }, { jwks_file = \"k1.jwks.json\" }]";
