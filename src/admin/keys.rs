@@ -239,7 +239,7 @@ struct Refreshed {
 struct RefreshedSource {
     issuer: String,
     url: String,
-    /// Not before: `unknown_kid_gap` after the last attempt.
+    /// `unknown_kid_gap` after the last attempt, or when it is due anyway.
     fetched_at: String,
 }
 
@@ -278,17 +278,18 @@ pub(super) fn refresh_keys(state: &AdminState, name: Option<&str>) -> Answer {
     }
 }
 
-/// The sources of an issuer, and when each may be fetched next.
+/// The sources of an issuer, and when each is fetched if somebody asks now.
 fn sources(state: &AdminState, issuer: &config::Issuer) -> Vec<RefreshedSource> {
     let now = state.shared.clock.now();
     let sources = state.key_sources.of(&issuer.name).into_iter();
     let source = |source: SourceStatus| {
         let gap = issuer.refresh.unknown_kid_gap;
-        let allowed = source.last_attempt.map_or(now, |last| last.plus(gap));
+        let asked = source.last_attempt.map_or(now, |last| last.plus(gap));
+        let due = source.next_attempt.unwrap_or(asked);
         RefreshedSource {
             issuer: issuer.name.to_string(),
             url: source.url,
-            fetched_at: allowed.max(now).to_string(),
+            fetched_at: asked.min(due).max(now).to_string(),
         }
     };
     sources.map(source).collect()

@@ -166,15 +166,14 @@ async fn the_report_says_how_each_source_is() {
 }
 
 #[tokio::test]
-async fn a_refresh_says_who_is_asked_and_when_at_the_earliest() {
+async fn a_refresh_says_who_is_asked_and_when() {
     let (state, mut requests) = state();
-    let gap = config::KeyRefresh::default().unknown_kid_gap;
     let expected = json!({
         "issuers": ["corp"],
         "sources": [{
             "issuer": "corp",
             "url": "https://login.example/keys",
-            "fetched_at": at(-2).plus(gap).to_string(),
+            "fetched_at": time(8),
         }],
     });
     for body in ["", "{}", "{\"issuer\": \"corp\"}", "{\"issuer\": null}"] {
@@ -214,12 +213,22 @@ async fn a_refresh_says_who_is_asked_and_when_at_the_earliest() {
 }
 
 #[tokio::test]
-async fn what_was_not_fetched_lately_is_fetched_now() {
+async fn what_is_asked_for_is_fetched_when_the_gap_is_over_or_it_is_due() {
     let (mut state, _requests) = state();
     let gap = Duration::from_secs(10);
-    for (last, expected) in [(None, 0), (Some(-9), 1), (Some(-10), 0), (Some(-1000), 0)] {
+    for (last, next, expected) in [
+        (None, None, 0),
+        (Some(-9), None, 1),
+        (Some(-10), None, 0),
+        (Some(-1000), Some(60), 0),
+        (Some(-2), Some(60), 8),
+        // It is due sooner, or overdue.
+        (Some(-2), Some(3), 3),
+        (Some(-2), Some(-1), 0),
+    ] {
         let mut status = failing("corp");
         status.last_attempt = last.map(at);
+        status.next_attempt = next.map(at);
         state.key_sources = Arc::new(KeySourceStatuses::of_test(vec![status]));
         let snapshot = state.shared.snapshot.load();
         let mut issuer = snapshot.config.issuers[0].clone();
