@@ -5,11 +5,11 @@ use super::entry::{Dates, Entry, PackedDates};
 
 /// Sorted entries of one shard.
 ///
-/// A look-up that finds nothing, and nearly all do, reads a place of the index and one bucket of `heads`: a hundred
-/// bytes in a row. The first byte of the digests is the shard's, and is not kept.
+/// A look-up that finds nothing, and nearly all do, reads a place of the index and one bucket of `heads`: fifty bytes in a
+/// row. The first byte of the digests is the shard's, and is not kept.
 pub(super) struct Frozen {
     /// Where each bucket begins in the other two, and where the last one ends. A bucket has the heads with the same
-    /// highest bits, 8 to 16 on the average.
+    /// highest bits, 4 to 8 on the average.
     starts: Box<[u32]>,
     /// A head without its lowest `shift` bits is the number of its bucket.
     shift: u32,
@@ -28,7 +28,7 @@ struct Rest {
 }
 
 /// Entries of a bucket, on the average, at most.
-const BUCKET: usize = 16;
+const BUCKET: usize = 8;
 
 impl Frozen {
     /// A table of no entries.

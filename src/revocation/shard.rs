@@ -8,7 +8,7 @@ use super::digest::Digest;
 use super::entry::{Dates, Entry, FOR_EVER};
 use super::frozen::{Frozen, FrozenBuilder};
 
-/// One 256th of a set. A clone shares the table and copies the delta.
+/// One 256th of the entries of a kind. A clone shares the table and copies the delta.
 #[derive(Clone)]
 pub(super) struct Shard {
     /// The first byte of the digests.
@@ -62,9 +62,12 @@ impl Shard {
         if seen >= self.newest {
             return false;
         }
-        self.added_with(digest)
-            .iter()
-            .any(|entry| entry.dates.refuses(issued_at))
+        // Most deltas are empty.
+        (!self.added.is_empty()
+            && self
+                .added_with(digest)
+                .iter()
+                .any(|entry| entry.dates.refuses(issued_at)))
             || (seen < self.newest_frozen
                 && self
                     .frozen_with(digest)
