@@ -136,7 +136,7 @@ fn nothing_is_lost_or_doubled_whatever_the_wire_takes() {
         b"a",
         b"bc",
         &content[..MOST_COPIED],
-        &content[..MOST_COPIED + 1],
+        &content[..=MOST_COPIED],
     ];
     for most in [1, 3, 4, 5, 4096, 5000, usize::MAX] {
         let mut io = wire(Some(most));
