@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::config::{self, Certificates, Config, ConfigError, Environment, Keys, Place, Warning};
 use crate::jwt::SkippedKey;
-use crate::keys::RemoteKeySets;
+use crate::keys::{RemoteKeySets, SourceId};
 use crate::metrics::Metrics;
 use crate::upstream::Upstream;
 use crate::{keys, net};
@@ -64,11 +64,16 @@ impl Check {
         let file = self.config.find(&environment)?;
         let findings = match config::load(&file, &environment) {
             Ok(config) => {
-                let mut findings = inspect(&config);
-                if self.online {
-                    findings.fetched = fetch_all(&config, Duration::from_secs(self.timeout))?;
+                let sets = RemoteKeySets::none();
+                let fetched = if self.online {
+                    fetch_all(&config, Duration::from_secs(self.timeout), &sets)?
+                } else {
+                    Vec::new()
+                };
+                Findings {
+                    fetched,
+                    ..inspect(&config, &sets)
                 }
-                findings
             }
             Err(errors) => Findings {
                 errors: errors.0,
@@ -94,8 +99,8 @@ impl Check {
     }
 }
 
-/// Opens every file that a valid configuration names.
-fn inspect(config: &Config) -> Findings {
+/// Opens every file that a valid configuration names, and looks at the keys that `sets` holds beside those of files.
+fn inspect(config: &Config, sets: &RemoteKeySets) -> Findings {
     let mut found = Findings {
         warnings: config::warnings(config),
         ..Findings::default()
@@ -111,13 +116,18 @@ fn inspect(config: &Config) -> Findings {
         if matches!(issuer.keys, Keys::Generate(_)) {
             continue;
         }
-        match keys::load(issuer, &config.state_directory, &RemoteKeySets::none()) {
-            Ok(loaded) => found.skipped.extend(
-                loaded
-                    .skipped
-                    .iter()
-                    .map(|key| render_skipped(&issuer.name, key)),
-            ),
+        match keys::load(issuer, &config.state_directory, sets) {
+            Ok(loaded) => {
+                let fetched: Vec<SourceId> = SourceId::all_of(issuer).collect();
+                // What is in a file the operator can change; what a provider has for other uses is right there.
+                let is_right = |key: &SkippedKey| {
+                    key.error.is_of_other_use()
+                        && (fetched.iter()).any(|id| key.source.as_ref() == Some(id.name()))
+                };
+                let skipped = loaded.skipped.iter().filter(|key| !is_right(key));
+                let lines = skipped.map(|key| render_skipped(&issuer.name, key));
+                found.skipped.extend(lines);
+            }
             Err(error) => found.file_error(&issuer.place, &error),
         }
     }
@@ -178,15 +188,15 @@ impl Findings {
 
     /// Whether everything that is written here is right, as far as it can be seen from here.
     fn is_good(&self, deny_warnings: bool) -> bool {
-        let odd = |fetched: &FetchedSource| match &fetched.outcome {
-            Ok(good) => deny_warnings && !good.warnings.is_empty(),
+        let is_wrong = |fetched: &FetchedSource| match &fetched.outcome {
+            Ok(_) => false,
             Err(bad) => !bad.is_unreachable,
         };
         let denied = deny_warnings && !self.skipped.is_empty();
         self.errors.is_empty()
             && !denied
             && refused_codes(&self.warnings, deny_warnings).is_none()
-            && !self.fetched.iter().any(odd)
+            && !self.fetched.iter().any(is_wrong)
     }
 
     fn exit(&self, deny_warnings: bool) -> Exit {
@@ -212,14 +222,6 @@ impl Findings {
         })
     }
 
-    /// What is odd about keys that were fetched.
-    fn fetch_warnings(&self) -> impl Iterator<Item = String> {
-        self.fetched.iter().flat_map(|fetched| {
-            let warnings = fetched.outcome.iter().flat_map(|good| &good.warnings);
-            warnings.map(|warning| format!("issuer {:?}: {warning}", fetched.issuer))
-        })
-    }
-
     /// Errors, then warnings, each with its line and a caret.
     fn to_text(&self) -> String {
         let mut text = String::new();
@@ -233,10 +235,7 @@ impl Findings {
             let _ = writeln!(text, "{warning}");
         }
         for skipped in &self.skipped {
-            let _ = writeln!(text, "warning[skipped-key]: {skipped}");
-        }
-        for warning in self.fetch_warnings() {
-            let _ = writeln!(text, "warning[fetched-keys]: {}", printable(&warning));
+            let _ = writeln!(text, "warning[skipped-key]: {}", printable(skipped));
         }
         text
     }
@@ -261,19 +260,15 @@ impl Findings {
                 "place": place(&warning.place), "message": warning.message,
             })
         });
-        let coded = |code: &'static str, message: &str| {
+        let skipped = self.skipped.iter().map(|text| {
             serde_json::json!({
-                "code": code, "refused": false, "place": null, "message": message,
+                "code": "skipped-key", "refused": false, "place": null, "message": text,
             })
-        };
-        let skipped = self.skipped.iter().map(|text| coded("skipped-key", text));
-        let fetched = self
-            .fetch_warnings()
-            .map(|text| coded("fetched-keys", &text));
+        });
         let mut found = serde_json::json!({
             "ok": self.exit(false) == Exit::OK,
             "errors": errors.collect::<Vec<_>>(),
-            "warnings": warnings.chain(skipped).chain(fetched).collect::<Vec<_>>(),
+            "warnings": warnings.chain(skipped).collect::<Vec<_>>(),
         });
         if !self.fetched.is_empty() {
             found["sources"] = self.fetched.iter().map(FetchedSource::to_json).collect();

@@ -102,3 +102,19 @@ pub enum KeyError {
     #[error("kid {0:?} names different keys")]
     DuplicateKid(Box<str>),
 }
+
+impl KeyError {
+    /// Whether the key may be right and is for something else: encryption, an algorithm that the issuer does not list. Providers
+    /// publish such keys beside ours.
+    #[must_use]
+    pub fn is_of_other_use(&self) -> bool {
+        match self {
+            Self::NotUsable(_) => true,
+            Self::Invalid(_)
+            | Self::RsaSize { .. }
+            | Self::ShortSecret { .. }
+            | Self::Exposed(_)
+            | Self::DuplicateKid(_) => false,
+        }
+    }
+}

@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use crate::config::{Issuer, KeySource, Keys, PemFile};
 use crate::jwt::{
-    Algorithm, JWK_SET_MAX_BYTES, KeyError, KeySet, ParsedJwkSet, SkippedKey, VerifyingKey,
-    parse_jwk_set,
+    Algorithm, JWK_SET_MAX_BYTES, KeySet, ParsedJwkSet, SkippedKey, VerifyingKey, parse_jwk_set,
 };
 use crate::secret::Secret;
 
@@ -120,8 +119,7 @@ impl LoadedKeys {
         for key in &self.skipped {
             let (source, kid) = (key.source.as_deref(), key.kid.as_deref());
             let (index, error) = (key.index, &key.error);
-            // Providers publish keys for other uses beside ours.
-            if let KeyError::NotUsable(_) = error {
+            if error.is_of_other_use() {
                 tracing::info!(issuer, source, index, kid, %error, "a key is not used");
             } else {
                 tracing::warn!(issuer, source, index, kid, %error, "a key is not used");

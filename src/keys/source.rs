@@ -7,12 +7,12 @@ use http::{StatusCode, Uri};
 
 use crate::clock::UnixTime;
 use crate::config::{Issuer, KeyLocation, RemoteKeys};
-use crate::jwt::{AlgorithmSet, KeyError, SkippedKey};
+use crate::jwt::AlgorithmSet;
 
 use super::connect::ConnectError;
 use super::discovery::{DiscoveryError, jwks_uri};
 use super::fetch::{FetchError, Fetched, KeyClient};
-use super::set::{SetError, described, usable_keys};
+use super::set::{SetError, usable_keys};
 use super::{KeysError, shown};
 
 /// A remote source and what was learned of it.
@@ -28,7 +28,6 @@ pub struct RemoteSource {
     /// Where the last good document came from: an entity-tag means nothing elsewhere.
     good: Option<Uri>,
     keys: usize,
-    warnings: Vec<String>,
     requests: u64,
 }
 
@@ -81,7 +80,6 @@ impl RemoteSource {
             found: None,
             good: None,
             keys: 0,
-            warnings: Vec::new(),
             requests: 0,
         })
     }
@@ -155,13 +153,12 @@ impl RemoteSource {
         let fetched = fetched.map_err(|source| fetch_error(url, source))?;
         if let Fetched::Document(document) = &fetched {
             let usable = usable_keys(&document.bytes, self.algorithms);
-            let (keys, skipped) = usable.map_err(|source| SourceError::Set {
+            let (keys, _) = usable.map_err(|source| SourceError::Set {
                 url: shown::url(url),
                 source,
             })?;
             self.good = Some(url.clone());
             self.keys = keys.iter().count();
-            self.warnings = skipped.iter().filter_map(warning).collect();
         }
         Ok(fetched)
     }
@@ -190,28 +187,10 @@ impl RemoteSource {
         self.keys
     }
 
-    /// What the operator must hear of the last good document: keys that everyone can sign with (private or symmetric ones in a
-    /// public set), and kids that name two keys.
-    #[must_use]
-    pub fn warnings(&self) -> &[String] {
-        &self.warnings
-    }
-
     /// HTTP requests that were begun.
     #[must_use]
     pub fn requests(&self) -> u64 {
         self.requests
-    }
-}
-
-/// What is more than a key of another kind, which many providers publish.
-fn warning(skipped: &SkippedKey) -> Option<String> {
-    match skipped.error {
-        KeyError::Exposed(_) | KeyError::DuplicateKid(_) => Some(described(skipped)),
-        KeyError::Invalid(_)
-        | KeyError::RsaSize { .. }
-        | KeyError::ShortSecret { .. }
-        | KeyError::NotUsable(_) => None,
     }
 }
 

@@ -87,6 +87,41 @@ fn online_each_source_is_fetched_once_and_named() {
 }
 
 #[test]
+fn online_keys_that_the_gateway_would_leave_out_are_named() {
+    let sandbox = Sandbox::new();
+    let mut set: Value = serde_json::from_str(&key_set(&sandbox)).expect("JSON");
+    let keys = set["keys"].as_array_mut().expect("a list");
+    keys.push(json!({ "kty": "RSA", "kid": "enc", "use": "enc" }));
+    keys.push(json!({ "kty": "oct", "kid": "sym", "k": "c2VjcmV0" }));
+    keys.push(json!({ "kty": "RSA", "kid": "short", "n": "AQAB", "e": "AQAB" }));
+    let address = provider(|_| vec![("/keys", set.to_string())]);
+    let url = format!("http://{address}/keys");
+    let keys = format!("[{{ jwks_url = \"{url}\" }}, {{ jwks_file = \"o.jwks.json\" }}]");
+    // Another key under the name of the provider's.
+    sandbox.ok(&["keys", "generate", "--kid", "o"]);
+    let other = std::fs::read_to_string(sandbox.path("o.jwks.json")).expect("a set");
+    let mut other: Value = serde_json::from_str(&other).expect("JSON");
+    let mut twin = other["keys"][0].clone();
+    twin["kid"] = json!("other");
+    other["keys"].as_array_mut().expect("a list").push(twin);
+    other["keys"][0]["kid"] = json!("k1");
+    sandbox.write("o.jwks.json", &other.to_string());
+    sandbox.write("gateway.toml", &config("https://corp.example/", &keys));
+
+    let ended = sandbox.run(&["check", "--online"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    for said in ["\"sym\"", "\"short\"", "\"k1\" names different keys", &url] {
+        assert!(ended.err.contains(said), "{said}: {}", ended.err);
+    }
+    assert_eq!(ended.err.matches("skipped-key").count(), 4, "{}", ended.err);
+    assert!(!ended.err.contains("enc"), "of other use: {}", ended.err);
+    let strict = sandbox.run(&["check", "--online", "--deny-warnings"]);
+    assert_eq!(strict.code, Some(78), "{}", strict.err);
+    let offline = sandbox.run(&["check"]);
+    assert!(!offline.err.contains("skipped-key"), "{}", offline.err);
+}
+
+#[test]
 fn online_what_is_wrong_is_78_at_its_place_and_what_is_silent_69() {
     let sandbox = Sandbox::new();
     let address = provider(|address| {

@@ -1,4 +1,4 @@
-//! `check --online`: every remote source of keys, fetched once as the running gateway would. Nothing is kept of it.
+//! `check --online`: every remote source of keys, fetched once as the running gateway would. Nothing is kept of it on disk.
 
 use std::io;
 use std::time::Duration;
@@ -8,7 +8,9 @@ use serde_json::json;
 
 use crate::clock::{Clock, UnixTime};
 use crate::config::{Config, KeyUrlError, Place};
-use crate::keys::{DiscoveryError, FetchError, RemoteSource, SourceError};
+use crate::keys::{
+    DiscoveryError, FetchError, Fetched, RemoteKeySets, RemoteSource, SourceError, SourceId,
+};
 
 /// What one source answered.
 #[derive(Debug)]
@@ -27,8 +29,6 @@ pub(super) struct GoodSource {
     pub(super) url: String,
     /// Usable keys.
     pub(super) keys: usize,
-    /// What is odd about them.
-    pub(super) warnings: Vec<String>,
 }
 
 /// A source that gives none.
@@ -42,11 +42,15 @@ pub(super) struct BadSource {
     pub(super) hint: Option<&'static str>,
 }
 
-/// Fetches all sources at the same time, each for `limit` at most.
+/// Fetches all sources at the same time, each for `limit` at most. What they give goes into `sets`.
 ///
 /// # Errors
 /// There is no runtime.
-pub(super) fn fetch_all(config: &Config, limit: Duration) -> io::Result<Vec<FetchedSource>> {
+pub(super) fn fetch_all(
+    config: &Config,
+    limit: Duration,
+    sets: &RemoteKeySets,
+) -> io::Result<Vec<FetchedSource>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -58,11 +62,16 @@ pub(super) fn fetch_all(config: &Config, limit: Duration) -> io::Result<Vec<Fetc
     let fetches = sources.filter_map(|(issuer, remote)| {
         // One that cannot be made is reported without being online.
         let source = RemoteSource::new(issuer, remote).ok()?;
+        let id = SourceId::of(issuer, remote);
         Some(async move {
             FetchedSource {
                 issuer: issuer.name.to_string(),
                 place: remote.place.clone(),
-                outcome: fetch(source, limit, now).await,
+                outcome: fetch(source, limit, now, |set| {
+                    // The source has refused what is no set.
+                    let _ = sets.put(&id, set, None, now);
+                })
+                .await,
             }
         })
     });
@@ -73,13 +82,18 @@ async fn fetch(
     mut source: RemoteSource,
     limit: Duration,
     now: UnixTime,
+    keep: impl FnOnce(Vec<u8>),
 ) -> Result<GoodSource, BadSource> {
     match tokio::time::timeout(limit, source.fetch(None, now)).await {
-        Ok(Ok(_)) => Ok(GoodSource {
-            url: source.url(),
-            keys: source.keys(),
-            warnings: source.warnings().to_vec(),
-        }),
+        Ok(Ok(fetched)) => {
+            if let Fetched::Document(document) = fetched {
+                keep(document.bytes);
+            }
+            Ok(GoodSource {
+                url: source.url(),
+                keys: source.keys(),
+            })
+        }
         Ok(Err(error)) => Err(BadSource {
             hint: hint(&error),
             is_unreachable: error.is_unreachable(),
@@ -159,11 +173,11 @@ impl FetchedSource {
         match &self.outcome {
             Ok(good) => json!({
                 "issuer": self.issuer, "ok": true, "line": self.place.line, "url": good.url,
-                "keys": good.keys, "warnings": good.warnings, "error": null, "reachable": true,
+                "keys": good.keys, "error": null, "reachable": true,
             }),
             Err(bad) => json!({
                 "issuer": self.issuer, "ok": false, "line": self.place.line, "url": null,
-                "keys": null, "warnings": [], "error": bad.error, "reachable": !bad.is_unreachable,
+                "keys": null, "error": bad.error, "reachable": !bad.is_unreachable,
             }),
         }
     }

@@ -1,7 +1,7 @@
 //! What is odd about a source and goes on: said once, and shown until it ends.
 
 use crate::clock::UnixTime;
-use crate::jwt::{KeyError, SkippedKey};
+use crate::jwt::SkippedKey;
 use crate::keys::set::described;
 use crate::keys::status::SourceWarning;
 
@@ -59,17 +59,9 @@ impl Warnings {
     }
 }
 
-/// What is to be said of keys that are left out. Keys for something else (encryption, algorithms that the issuer does not
-/// list) stand in many sets and are right there.
+/// What is to be said of keys that are left out.
 pub(super) fn about_skipped(skipped: &[SkippedKey]) -> Vec<String> {
-    let wrong = |key: &&SkippedKey| match key.error {
-        KeyError::NotUsable(_) => false,
-        KeyError::Invalid(_)
-        | KeyError::RsaSize { .. }
-        | KeyError::ShortSecret { .. }
-        | KeyError::Exposed(_)
-        | KeyError::DuplicateKid(_) => true,
-    };
+    let wrong = |key: &&SkippedKey| !key.error.is_of_other_use();
     let mut texts: Vec<String> = skipped.iter().filter(wrong).map(described).collect();
     if texts.len() > NAMED {
         let more = texts.len() - NAMED;
