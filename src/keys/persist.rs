@@ -28,8 +28,8 @@ const FORMAT: &str = "portcullis key set 1 ";
 const MAX_FILE: u64 = JWK_SET_MAX_BYTES as u64 + 64 * 1024;
 
 /// How long the file of a source stays that is in no configuration any more: who takes a change back, even while the
-/// provider is down, has keys again.
-const GONE_KEPT: Duration = Duration::from_hours(24);
+/// provider is down, has keys again. As long as `stale_for` may be: what is older serves nobody.
+const GONE_KEPT: Duration = Duration::from_hours(30 * 24);
 
 /// How old a file must be that a process began to write, and that nobody has finished.
 const TEMPORARY_KEPT: Duration = Duration::from_hours(1);
@@ -108,8 +108,8 @@ impl Directory {
         replace(&self.file(id), &render(id, set))
     }
 
-    /// Removes what nobody needs: files of other sources than these, a day after they were written, and what was begun and
-    /// never finished.
+    /// Removes what nobody needs: files of other sources than these that are too old for any, and what was begun and never
+    /// finished.
     pub(super) fn sweep<'i>(&self, ids: impl IntoIterator<Item = &'i SourceId>, now: UnixTime) {
         let known: BTreeSet<PathBuf> = ids.into_iter().map(|id| self.file(id)).collect();
         for file in files(&self.0) {

@@ -146,8 +146,8 @@ impl RemoteKeySets {
 
     /// Forgets all sources but these: to be called when a configuration has come into force, before its sources are fetched.
     ///
-    /// Files of other sources stay for a day after they were last written, so that a change of the configuration can be taken
-    /// back while a provider is down.
+    /// Files of other sources stay while their keys could serve, so that a change of the configuration can be taken back while
+    /// a provider is down.
     pub fn retain(&self, ids: &[SourceId]) {
         {
             let mut known = lock(&self.known);
