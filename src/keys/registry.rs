@@ -47,6 +47,8 @@ struct Slot {
     on_disk: Option<UnixTime>,
     /// Whether it was said that a set from disk is too old, or of the future.
     told: bool,
+    /// Whether the set was in force at some time of our clock.
+    served: bool,
 }
 
 #[derive(Default)]
@@ -245,7 +247,7 @@ impl Slot {
     ) -> Option<Arc<HeldSet>> {
         let set = self.set.as_mut()?;
         let problem = if now.plus(CLOCK_SKEW) < set.fetched {
-            if !set.from_disk {
+            if self.served || !set.from_disk {
                 // Our own clock was set back; from here on the set ages again.
                 Arc::make_mut(set).fetched = now;
                 return Some(Arc::clone(set));
@@ -254,6 +256,7 @@ impl Slot {
         } else if set.is_stale(now, stale_for) {
             "it is too old"
         } else {
+            self.served = true;
             return Some(Arc::clone(set));
         };
         if set.from_disk && !std::mem::replace(&mut self.told, true) {

@@ -75,8 +75,8 @@ pub(super) struct Task {
     /// Whether the source was made for other settings.
     pub(super) outdated: bool,
     pub(super) held: Option<Held>,
-    /// Whether there was a set, and it became too old.
-    expired: bool,
+    /// The last second in which the set served, if it became too old.
+    expired: Option<UnixTime>,
     /// When the last other set came.
     pub(super) changed_at: Option<UnixTime>,
     /// Whether the reloader is to hear that the keys have changed.
@@ -109,7 +109,7 @@ impl Task {
             ca: None,
             outdated: false,
             held: None,
-            expired: false,
+            expired: None,
             changed_at: None,
             untold: false,
             outage: Outage::default(),
@@ -136,9 +136,10 @@ impl Task {
         }
         loop {
             let wait = self.look();
-            if self.is_ahead() {
-                // The clock was set back: the registry lets the set age anew.
+            if self.is_clock_set_back() {
+                let had_keys = self.held.is_some();
                 self.take_what_is_held().await;
+                self.untold |= had_keys != self.held.is_some();
             }
             if wait.is_zero() {
                 self.fetch().await;
@@ -207,7 +208,7 @@ impl Task {
                 "the keys are older than stale_for and no longer serve"
             );
             self.held = None;
-            self.expired = true;
+            self.expired = Some(until);
             self.untold = true;
             self.shared.age.set(None);
         } else if self.schedule.failures() > 0
@@ -224,11 +225,14 @@ impl Task {
         }
     }
 
-    /// Whether the set comes from the future.
-    fn is_ahead(&self) -> bool {
-        let latest = self.shared.clock.now().plus(SET_BACK);
-        let held = self.held.as_ref();
-        held.is_some_and(|held| latest < held.set.fetched)
+    /// Whether the set comes from the future: the registry lets it age anew. Or whether there is none because it was too old
+    /// by a clock that was wrong.
+    fn is_clock_set_back(&self) -> bool {
+        let now = self.shared.clock.now();
+        match &self.held {
+            Some(held) => now.plus(SET_BACK) < held.set.fetched,
+            None => self.expired.is_some_and(|until| now <= until),
+        }
     }
 
     /// Other settings, or the same after a reload.
@@ -315,7 +319,7 @@ impl Task {
         let failures = self.schedule.failures();
         let held = self.held.as_ref();
         let state = match held {
-            None if self.expired => SourceState::Expired,
+            None if self.expired.is_some() => SourceState::Expired,
             None => SourceState::Never,
             Some(held) if held.set.from_disk => SourceState::FromDisk,
             Some(_) if failures > 0 => SourceState::Stale,

@@ -312,6 +312,19 @@ fn a_clock_that_is_set_back_does_not_make_keys_last_longer() {
     assert!(rig.current().is_none());
 }
 
+#[test]
+fn a_kept_set_that_served_serves_on_when_the_clock_is_set_back() {
+    let mut rig = Rig::new();
+    rig.put(&fresh_set(&["a"]));
+    rig.restart();
+    assert!(rig.current().is_some());
+    rig.advance(-10_000);
+    let held = rig.current().unwrap();
+    assert_eq!((held.fetched, held.from_disk), (rig.clock.now(), true));
+    rig.advance(86_401);
+    assert!(rig.current().is_none());
+}
+
 type Step<'a> = (i64, &'a dyn Fn(&Rig), bool);
 
 #[test]

@@ -231,3 +231,42 @@ async fn a_set_without_a_key_for_the_issuer_is_not_asked_for_conditionally() {
     world.pass(1).await;
     assert_eq!(world.etags(), [None]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_set_that_a_clock_made_too_old_is_back_when_the_clock_is_set_right() {
+    let mut world = World::started(Answer::keys(&["a"])).await;
+    world.answers(Answer::fail("status 500"));
+    assert_eq!(world.told(), 1);
+    world.step(90_000);
+    world.pass(2).await;
+    assert_eq!(world.told(), 1);
+    assert_eq!(world.status().state, SourceState::Expired);
+    world.step(-90_000);
+    world.pass(2).await;
+    assert_eq!(world.told(), 1);
+    let status = world.status();
+    assert_eq!((status.state, status.keys), (SourceState::Stale, 1));
+    assert!(world.held().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kept_set_ages_as_well_after_the_clock_was_set_back() {
+    let mut world = World::new(Answer::fail("connection refused"));
+    let issuer = corp();
+    let id = SourceId::all_of(&issuer).next().unwrap();
+    let now = UnixTime::from_seconds(START - 60);
+    let earlier = RemoteKeySets::new(world.directory.path(), Clock::manual(now).0);
+    let set = crate::keys::testing::fresh_set(&["a"]);
+    earlier.put(&id, set, None, now).unwrap();
+    world.settle([issuer]);
+    world.pass(2).await;
+    world.step(-50_000);
+    world.pass(2).await;
+    let status = world.status();
+    assert_eq!((status.state, status.keys), (SourceState::FromDisk, 1));
+    assert_eq!(world.told(), 0);
+    world.step(86_410);
+    world.pass(2).await;
+    assert_eq!(world.status().state, SourceState::Expired);
+    assert_eq!(world.told(), 1, "what serves is dropped");
+}
