@@ -16,6 +16,7 @@ use crate::secret::Secret;
 
 use super::config_file::ConfigFile;
 use super::failure::Failure;
+use super::one_task::block_on;
 
 /// Where an admin listener is unless the configuration says otherwise.
 const DEFAULT_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8081);
@@ -226,10 +227,7 @@ impl AdminClient {
         json: Option<&serde_json::Value>,
     ) -> Result<Answer, Failure> {
         let request = self.request(method, path, json)?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        let answer = runtime.block_on(async {
+        let answer = block_on(async {
             tokio::time::timeout(self.timeout, self.exchange(request))
                 .await
                 .unwrap_or_else(|_| {
@@ -238,7 +236,7 @@ impl AdminClient {
                         seconds: self.timeout.as_secs(),
                     })
                 })
-        })?;
+        })??;
         let hint = match answer.status {
             StatusCode::UNAUTHORIZED => " (give its token with --admin-token-file)",
             StatusCode::FORBIDDEN | StatusCode::MISDIRECTED_REQUEST => {

@@ -16,6 +16,7 @@ mod failure;
 mod healthcheck;
 mod keys;
 mod man;
+mod one_task;
 mod output;
 mod reload;
 mod run;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use serde_json::json;
 
+use crate::cli::one_task::block_on;
 use crate::clock::{Clock, UnixTime};
 use crate::config::{Config, KeyUrlError, Place};
 use crate::keys::{
@@ -51,9 +52,6 @@ pub(super) fn fetch_all(
     limit: Duration,
     sets: &RemoteKeySets,
 ) -> io::Result<Vec<FetchedSource>> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
     let now = Clock::System.now();
     let sources = config
         .issuers
@@ -75,7 +73,7 @@ pub(super) fn fetch_all(
             }
         })
     });
-    Ok(runtime.block_on(join_all(fetches)))
+    block_on(join_all(fetches))
 }
 
 async fn fetch(
