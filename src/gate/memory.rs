@@ -118,9 +118,11 @@ impl WorkerMemory {
             return;
         };
         let gap = config.refresh.unknown_kid_gap;
+        // Read before it is asked: a fetch that begins between the two is one more reason to ask.
+        let state = (requester.last_begun(), now);
         if self
             .unknown_kids
-            .is_to_be_asked(&config.name, kid, gap, now)
+            .is_to_be_asked(&config.name, kid, gap, state)
         {
             requester.unknown_kid(kid);
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::clock::UnixTime;
 
-/// Names that one worker remembers: 4 KiB, taken with the first.
+/// Names that one worker remembers: 8 KiB, taken with the first.
 const PLACES: usize = 256;
 
 /// Which bits of a hash are its place.
@@ -30,16 +30,22 @@ struct Asked {
     /// Of issuer and name, under a random key: who can choose names cannot choose places.
     hash: u64,
     at: UnixTime,
+    /// Which fetch had begun last.
+    begun: u64,
 }
 
 impl UnknownKids {
-    /// Whether a name (or none) is to be asked for at `now`: if it was not within the last `gap`. Then it counts as asked for.
+    /// Whether a name (or none) is to be asked for at `now`: if it was not within the last `gap`, or a fetch has begun since.
+    /// Then it counts as asked for.
+    ///
+    /// `begun` tells the fetch that began last from all others. It may have come too early: who asked for a name before there
+    /// was a key of it must not keep the first token of that key from being heard.
     pub(super) fn is_to_be_asked(
         &mut self,
         issuer: &str,
         kid: Option<&str>,
         gap: Duration,
-        now: UnixTime,
+        (begun, now): (u64, UnixTime),
     ) -> bool {
         let kid = kid.map(|kid| &kid.as_bytes()[..kid.len().min(KID_BYTES)]);
         let hash = self.hash_keys.hash_one((issuer, kid));
@@ -50,10 +56,15 @@ impl UnknownKids {
         let asked = &mut self.asked[place];
         // A clock that was set back does not make a question a new one, nor keep it quiet for as long.
         let lately = |at: UnixTime| at <= now && now < at.plus(gap);
-        if asked.is_some_and(|asked| asked.hash == hash && lately(asked.at)) {
+        let is_heard = |asked: Asked| asked.hash == hash && asked.begun == begun;
+        if asked.is_some_and(|asked| is_heard(asked) && lately(asked.at)) {
             return false;
         }
-        *asked = Some(Asked { hash, at: now });
+        *asked = Some(Asked {
+            hash,
+            at: now,
+            begun,
+        });
         true
     }
 }
@@ -65,12 +76,22 @@ mod tests {
     const GAP: Duration = Duration::from_secs(15);
 
     fn asks(kids: &mut UnknownKids, issuer: &str, kid: Option<&str>, now: i64) -> bool {
-        kids.is_to_be_asked(issuer, kid, GAP, UnixTime::from_seconds(now))
+        kids.is_to_be_asked(issuer, kid, GAP, (1, UnixTime::from_seconds(now)))
+    }
+
+    #[test]
+    fn a_fetch_that_began_since_may_have_come_too_early() {
+        let mut kids = UnknownKids::default();
+        let mut asks =
+            |begun| kids.is_to_be_asked("a", None, GAP, (begun, UnixTime::from_seconds(100)));
+        assert_eq!(
+            [1, 1, 2, 2, 1].map(&mut asks),
+            [true, false, true, false, true]
+        );
     }
 
     #[test]
     fn a_name_is_asked_for_once_in_a_gap() {
-        let mut kids = UnknownKids::default();
         let names = [
             ("a", Some("k")),
             ("b", Some("k")),
@@ -78,16 +99,20 @@ mod tests {
             ("a", Some("")),
             ("a", None),
         ];
-        for (now, asked) in [
-            (100, true),
-            (100, false),
-            (114, false),
-            (115, true),
-            (116, false),
-            (90, true),
-            (91, false),
-        ] {
-            for (issuer, kid) in names {
+        let mut all = UnknownKids::default();
+        for (issuer, kid) in names {
+            assert!(asks(&mut all, issuer, kid, 100), "{issuer} {kid:?}");
+            // By itself: two names may have one place.
+            let mut kids = UnknownKids::default();
+            for (now, asked) in [
+                (100, true),
+                (100, false),
+                (114, false),
+                (115, true),
+                (116, false),
+                (90, true),
+                (91, false),
+            ] {
                 assert_eq!(
                     asks(&mut kids, issuer, kid, now),
                     asked,

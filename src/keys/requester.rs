@@ -1,7 +1,7 @@
 //! How workers ask for the keys of an issuer again: they say so and go on.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use tokio::sync::mpsc;
 
@@ -81,6 +81,14 @@ impl KeyRequester {
         }
     }
 
+    /// Which fetch of the issuer's sources began last: another number after each, none the same twice. Who has asked, and
+    /// sees it change, may ask again: that fetch may have come too early for the key.
+    #[must_use]
+    pub fn last_begun(&self) -> u64 {
+        let begun = self.lines.iter().map(|line| line.next.begun());
+        begun.max().unwrap_or(0)
+    }
+
     /// When the first of the issuer's sources tries to fetch next; `None` while one does, or nobody knows.
     #[must_use]
     pub fn next_attempt(&self) -> Option<UnixTime> {
@@ -102,27 +110,44 @@ impl KeyRequests {
     }
 }
 
-/// When a source tries next, for workers to read without a lock.
+/// When a source tries next and which fetch it began last, for workers to read without a lock.
 #[derive(Debug)]
-pub(super) struct NextAttempt(AtomicI64);
+pub(super) struct NextAttempt {
+    at: AtomicI64,
+    begun: AtomicU64,
+}
 
 impl NextAttempt {
     const UNKNOWN: i64 = i64::MIN;
 
     pub(super) fn set(&self, next: Option<UnixTime>) {
         let seconds = next.map_or(Self::UNKNOWN, UnixTime::seconds);
-        self.0.store(seconds, Ordering::Relaxed);
+        self.at.store(seconds, Ordering::Relaxed);
     }
 
     fn get(&self) -> Option<UnixTime> {
-        let seconds = self.0.load(Ordering::Relaxed);
+        let seconds = self.at.load(Ordering::Relaxed);
         (seconds != Self::UNKNOWN).then(|| UnixTime::from_seconds(seconds))
+    }
+
+    /// A fetch begins, and all that was asked for was heard.
+    pub(super) fn begin(&self) {
+        static BEGUN: AtomicU64 = AtomicU64::new(0);
+        let number = BEGUN.fetch_add(1, Ordering::Relaxed) + 1;
+        self.begun.store(number, Ordering::Relaxed);
+    }
+
+    fn begun(&self) -> u64 {
+        self.begun.load(Ordering::Relaxed)
     }
 }
 
 impl Default for NextAttempt {
     fn default() -> Self {
-        Self(AtomicI64::new(Self::UNKNOWN))
+        Self {
+            at: AtomicI64::new(Self::UNKNOWN),
+            begun: AtomicU64::new(0),
+        }
     }
 }
 
@@ -202,5 +227,19 @@ mod tests {
         assert_eq!(requester.next_attempt(), Some(UnixTime::from_seconds(10)));
         other.set(None);
         assert_eq!(requester.next_attempt(), Some(UnixTime::from_seconds(20)));
+    }
+
+    #[test]
+    fn a_fetch_that_begins_shows_whichever_source_it_is_of() {
+        let (one, other): (Arc<NextAttempt>, Arc<NextAttempt>) = Default::default();
+        let lines = vec![Line::new(one.clone()).0, Line::new(other.clone()).0];
+        let requester = KeyRequester::new(lines, Metrics::new(1, &[]).keys("corp"));
+        assert_eq!(requester.last_begun(), 0);
+        let mut seen = vec![0];
+        for source in [&one, &other, &other, &one] {
+            source.begin();
+            assert!(!seen.contains(&requester.last_begun()));
+            seen.push(requester.last_begun());
+        }
     }
 }

@@ -42,6 +42,7 @@ impl Task {
         let wanted = std::mem::take(&mut self.wanted);
         let begin = self.now();
         self.schedule.begin(begin);
+        self.shared.next.begin();
         self.began = Some(Instant::now());
         let now = begin.second();
         self.show(None);

@@ -148,3 +148,16 @@ async fn everybody_can_be_asked_to_refresh_within_the_gap() {
     let asked = world.metric("portcullis_key_requests_total{issuer=\"corp\"}");
     assert_eq!(asked, None, "no token asked");
 }
+
+#[tokio::test(start_paused = true)]
+async fn each_fetch_that_begins_shows_to_those_who_ask() {
+    let world = World::started(Answer::keys(&["a"])).await;
+    let requester = world.refreshers.requester("corp").unwrap();
+    let first = requester.last_begun();
+    world.pass(20).await;
+    assert_eq!(requester.last_begun(), first);
+    world.answers(Answer::Hang);
+    world.ask("b");
+    world.pass(1).await;
+    assert_ne!(requester.last_begun(), first, "also while it runs");
+}
