@@ -14,6 +14,10 @@ pub const JWK_SET_MAX_BYTES: usize = 1 << 20;
 /// Keys of a JWK Set that are read: 100. Providers publish two to ten.
 const JWK_SET_MAX_KEYS: usize = 100;
 
+/// Bytes of the longest `kid` that a set gives a key. Hashes have 43, the longest URLs some hundred; it is kept for each key
+/// that was ever there lately, and stands in the log and in reports.
+const KID_MAX_BYTES: usize = 1024;
+
 /// What a JWK Set document held.
 #[derive(Debug)]
 pub struct ParsedJwkSet {
@@ -30,7 +34,7 @@ pub struct SkippedKey {
     pub source: Option<Arc<str>>,
     /// Its place there, from 0.
     pub index: usize,
-    /// Its `kid`, if it has a readable one.
+    /// Its `kid`, if it has a readable one of at most 1024 bytes.
     pub kid: Option<Box<str>>,
     /// Why.
     pub error: KeyError,
@@ -91,10 +95,8 @@ pub fn parse_jwk_set(document: &[u8]) -> Result<ParsedJwkSet, JwkSetError> {
 }
 
 fn readable_kid(element: &Value<'_>) -> Option<Box<str>> {
-    text(element.as_object()?, "kid")
-        .ok()
-        .flatten()
-        .map(Into::into)
+    let kid = text(element.as_object()?, "kid").ok().flatten();
+    kid.filter(|kid| kid.len() <= KID_MAX_BYTES).map(Into::into)
 }
 
 fn parse_element(element: &Value<'_>) -> Result<VerifyingKey, KeyError> {
@@ -102,6 +104,9 @@ fn parse_element(element: &Value<'_>) -> Result<VerifyingKey, KeyError> {
         .as_object()
         .ok_or(KeyError::Invalid("not an object"))?;
     let kid = text(members, "kid").map_err(|_| KeyError::Invalid("kid is not a string"))?;
+    if kid.is_some_and(|kid| kid.len() > KID_MAX_BYTES) {
+        return Err(KeyError::Invalid("kid is longer than 1024 bytes"));
+    }
     check_use(members)?;
     // Before all else that may be wrong with it: this is what its owner must hear.
     check_exposure(members)?;

@@ -61,6 +61,19 @@ fn what_is_not_a_set_is_refused() {
 }
 
 #[test]
+fn a_kid_has_its_limit() {
+    let named = |bytes| json!({ "kid": "k".repeat(bytes) });
+    let key = jwk(Algorithm::Es256);
+    assert_eq!(skipped(with(key.clone(), &named(KID_MAX_BYTES))), None);
+    let long = with(key, &named(KID_MAX_BYTES + 1));
+    let parsed = parse(std::slice::from_ref(&long));
+    assert!(parsed.keys.is_empty());
+    assert_eq!(parsed.skipped[0].kid, None);
+    let error = KeyError::Invalid("kid is longer than 1024 bytes");
+    assert_eq!(skipped(long), Some(error));
+}
+
+#[test]
 fn a_set_has_its_limits() {
     let keys = |count| json!({ "keys": vec![json!({}); count] }).to_string();
     let most = parse_jwk_set(keys(JWK_SET_MAX_KEYS).as_bytes()).unwrap();
