@@ -13,18 +13,25 @@ SOCKET = {"read", "readv", "recvfrom", "recvmsg", "write", "writev", "sendto", "
 
 
 def count(
-    world: World, load: Load, name: str, path: str, tokens: Path | None, seconds: float = 1.5
+    world: World,
+    load: Load,
+    name: str,
+    path: str,
+    tokens: Path | None,
+    seconds: float = 1.5,
+    protocol: str = "h1",
+    more: list | None = None,
 ) -> dict[str, float]:
-    """Calls for each request by name, on kept connections of HTTP/1.1; making these is a hundredth of it."""
+    """Calls for each request by name, on kept connections; making these is a hundredth of it."""
     proxy = make(name, world).start()
     out = proxy.home / "strace"
     try:
-        traced = [part for pid in proxy.pids("h1") for part in ("-p", str(pid))]
+        traced = [part for pid in proxy.pids(protocol) for part in ("-p", str(pid))]
         tracing = start(["strace", "-c", "-f", "-o", str(out), *traced], "0", proxy.log)
         while "attached" not in tail(proxy.log) and tracing.poll() is None:
             time.sleep(0.02)
-        more = ["--tokens", tokens] if tokens else []
-        command = load.command("closed", proxy, "h1", path, *more, "--warmup", 0, "--seconds", seconds)
+        arguments = [*(["--tokens", tokens] if tokens else []), *(more or [])]
+        command = load.command("closed", proxy, protocol, path, *arguments, "--warmup", 0, "--seconds", seconds)
         loading = load.begin(command)
         try:
             event(loading, "begin", load.log)
