@@ -9,6 +9,7 @@ mod forwarding;
 mod harness;
 mod http2;
 mod issuers;
+mod keys;
 mod limits;
 mod process;
 mod raw_h2;

@@ -104,6 +104,11 @@ impl Connection {
         self.read_reply(&request.method).expect("an answer")
     }
 
+    /// Reads the answer to a GET and looks at its status alone: for many answers that are all alike.
+    pub(crate) fn status(&mut self) -> u16 {
+        self.read_reply("GET").expect("an answer").status
+    }
+
     /// Reads the answer to a request of that method. `None`: closed without one.
     pub(crate) fn reply(&mut self, method: &str) -> Option<Reply> {
         let reply = self.read_reply(method)?;
@@ -288,7 +293,8 @@ impl Write for Connection {
     }
 }
 
-fn is_timeout(error: &io::Error) -> bool {
+/// Whether nothing came in time.
+pub(super) fn is_timeout(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut

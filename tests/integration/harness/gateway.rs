@@ -192,6 +192,10 @@ pub(crate) struct TestGateway {
 impl TestGateway {
     /// Starts a gateway from a configuration. What it keeps goes to `directory`.
     pub(crate) fn start(text: &str, directory: TempDir, tls: bool) -> Self {
+        Self::start_at(NOW, text, directory, tls)
+    }
+
+    fn start_at(now: i64, text: &str, directory: TempDir, tls: bool) -> Self {
         let state = directory.path().join("state");
         std::fs::create_dir_all(&state).expect("a directory");
         let state = state.to_str().expect("a path in UTF-8").to_owned();
@@ -199,7 +203,7 @@ impl TestGateway {
         let environment = Environment(variables);
         let file = directory.path().join("gateway.toml");
         std::fs::write(&file, text).expect("written");
-        let (clock, time) = Clock::manual(UnixTime::from_seconds(NOW));
+        let (clock, time) = Clock::manual(UnixTime::from_seconds(now));
         let log = Lines::default();
         let gateway = Gateway::start(Options {
             source: Source::File(file, environment),
@@ -218,6 +222,24 @@ impl TestGateway {
             directory,
             tls,
         }
+    }
+
+    /// Ends the gateway and starts it again on the same clock. `between` may change what is there: `gateway.toml`, and what
+    /// was kept in `state`.
+    pub(crate) fn restart(self, between: impl FnOnce(&Path)) -> Self {
+        let Self {
+            gateway,
+            time,
+            directory,
+            tls,
+            address: _,
+            log: _,
+        } = self;
+        assert!(gateway.stop(), "something was cut off");
+        between(directory.path());
+        let file = directory.path().join("gateway.toml");
+        let text = std::fs::read_to_string(file).expect("read");
+        Self::start_at(time.load(Ordering::Relaxed), &text, directory, tls)
     }
 
     /// Drains as TERM does. True if nothing was cut off.
@@ -264,6 +286,20 @@ impl TestGateway {
     /// Lets time pass.
     pub(crate) fn advance(&self, seconds: i64) {
         self.time.fetch_add(seconds, Ordering::Relaxed);
+    }
+
+    /// The second at which it stands.
+    pub(crate) fn now(&self) -> i64 {
+        self.time.load(Ordering::Relaxed)
+    }
+
+    /// What the operator gets who posts to a path.
+    pub(crate) fn admin_post(&self, path: &str) -> Reply {
+        let address = self.admin_address().expect("an admin listener");
+        let request = Request::post(path, "")
+            .field("Host", "localhost")
+            .field("Content-Type", "application/json");
+        Connection::open(address).unchecked(&request)
     }
 
     /// What the operator reads at a path.

@@ -1,11 +1,14 @@
 //! What the tests are written with.
 
+pub(crate) mod certificates;
 mod check;
 mod client;
 pub(crate) mod gateway;
 pub(crate) mod h2;
 mod message;
 pub(crate) mod process;
+pub(crate) mod provider;
+pub(crate) mod proxy;
 pub(crate) mod tls;
 pub(crate) mod tokens;
 pub(crate) mod upstream;
