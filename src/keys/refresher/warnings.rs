@@ -76,6 +76,7 @@ mod tests {
     use std::cell::RefCell;
 
     use super::*;
+    use crate::jwt::KeyError;
 
     #[test]
     fn a_warning_is_said_once_while_it_lasts() {
