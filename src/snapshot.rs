@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::config::{self, Certificates, Config, ConfigError, ConfigErrors, Limits, Place};
 use crate::headers::{ClaimHeader, ClaimHeaders, StripSet, TrustedProxies};
 use crate::jwt::{Issuer, IssuerPolicy, SkippedKey};
-use crate::keys::{self, KeyRequester, LoadedKeys, LocalKeys, RemoteKeySets};
+use crate::keys::{self, KeyClient, KeyRequester, LoadedKeys, LocalKeys, RemoteKeySets};
 use crate::metrics::{IssuerMetrics, Metrics};
 use crate::net::{self, CertificateError, ServerTls};
 use crate::routing::{Access, Route, RouteTable};
@@ -193,6 +193,7 @@ fn load_issuers(
 ) -> Issuers {
     let mut issuers = Issuers::default();
     for issuer in &config.issuers {
+        errors.extend(issuer.keys.remote().filter_map(ca_error));
         match keys::load(issuer, &config.state_directory, sets) {
             Ok(loaded) => {
                 issuers.in_force.push(Arc::new(Issuer {
@@ -211,6 +212,17 @@ fn load_issuers(
         }
     }
     issuers
+}
+
+/// What is wrong with the CA file of a remote source. What it fetches may be missing; a file that gateway.toml names may not.
+fn ca_error(source: &config::RemoteKeys) -> Option<ConfigError> {
+    source.ca.as_ref()?;
+    let error = KeyClient::new(source).err()?;
+    Some(ConfigError {
+        place: source.place.clone(),
+        message: format!("CA of remote keys: {error}"),
+        hint: None,
+    })
 }
 
 /// The policy itself where it was in force before: then equality is one comparison of pointers.

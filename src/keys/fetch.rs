@@ -194,11 +194,7 @@ fn tls(source: &RemoteKeys) -> Result<ClientConfig, KeysError> {
     Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
 
-/// Whom the client of a source trusts: what its `ca` holds, or the system's roots.
-///
-/// # Errors
-/// As [`KeyClient::new`].
-pub(super) fn roots(source: &RemoteKeys) -> Result<RootCertStore, KeysError> {
+fn roots(source: &RemoteKeys) -> Result<RootCertStore, KeysError> {
     let found = match &source.ca {
         Some(file) => {
             let content = std::fs::read(file).map_err(|error| KeysError {

@@ -10,7 +10,6 @@ use crate::jwt::{
 };
 use crate::secret::Secret;
 
-use super::fetch::roots;
 use super::private_file::read_limited;
 use super::set::no_usable_key;
 use super::{RemoteKeySets, SourceId, generated_key, usable_keys};
@@ -53,8 +52,7 @@ pub struct KeysError {
 /// not there, and an issuer may have no key at all until it has.
 ///
 /// # Errors
-/// [`KeysError`]: a file that cannot be read or parsed, the `ca` of a remote source included; a PEM key or secret that cannot
-/// be used; no usable key at all.
+/// [`KeysError`]: a file that cannot be read or parsed, a PEM key or secret that cannot be used, no usable key at all.
 pub fn load(
     issuer: &Issuer,
     state_directory: &Path,
@@ -145,8 +143,6 @@ fn public(issuer: &Issuer, sources: &[KeySource]) -> Result<LocalKeys, KeysError
         match source {
             KeySource::JwksFile(file) => jwks_file(issuer, file, &mut local)?,
             KeySource::PemFiles(files) => local.keys.append(&mut pem_files(issuer, files)?),
-            // What is fetched comes later, and may be missing; a file that gateway.toml names may not.
-            KeySource::Remote(remote) if remote.ca.is_some() => drop(roots(remote)?),
             KeySource::Remote(_) => {}
         }
     }

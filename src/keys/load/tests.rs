@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::UnixTime;
-use crate::config::{KeyLocation, KeyRefresh, Place, RemoteKeys};
+use crate::config::{KeyRefresh, Place};
 use crate::jwt::{self, AudienceMatch, IssuerPolicy, KeyError, SigningKey};
 
 use super::*;
@@ -50,34 +50,6 @@ fn an_unreadable_file_is_named() {
         assert!(text.starts_with(&file.display().to_string()), "{text}");
         assert!(text.contains("cannot read the file"), "{text}");
     }
-}
-
-#[test]
-fn the_ca_of_a_remote_source_must_be_there() {
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("ca.pem");
-    let source = |ca: Option<&PathBuf>| {
-        KeySource::Remote(Box::new(RemoteKeys {
-            place: Place::default(),
-            location: KeyLocation::Jwks("https://keys.test/jwks".parse().unwrap()),
-            allow_http: false,
-            allow_link_local: false,
-            ca: ca.cloned(),
-            proxy: None,
-        }))
-    };
-    let without = issuer(&[Algorithm::EdDsa], source(None));
-    assert!(load(&without, directory.path()).is_ok());
-    let with = issuer(&[Algorithm::EdDsa], source(Some(&file)));
-    assert_eq!(load(&with, directory.path()).unwrap_err().file, file);
-    fs::write(&file, "no certificate").unwrap();
-    assert_eq!(load(&with, directory.path()).unwrap_err().file, file);
-    let key = rcgen::KeyPair::generate().unwrap();
-    let ca = rcgen::CertificateParams::default()
-        .self_signed(&key)
-        .unwrap();
-    fs::write(&file, ca.pem()).unwrap();
-    assert!(load(&with, directory.path()).is_ok());
 }
 
 #[test]
