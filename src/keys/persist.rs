@@ -47,7 +47,7 @@ pub(super) enum Unusable {
     #[error("not a regular file")]
     NotAFile,
     /// Anybody could have put keys in it.
-    #[error("everybody may write to it")]
+    #[error("everybody may write to it, or to its directory")]
     Unguarded,
     /// Larger than we write any.
     #[error("too large")]
@@ -151,8 +151,11 @@ fn read_own(file: &Path) -> Result<Vec<u8>, Unusable> {
     if !metadata.is_file() {
         return Err(Unusable::NotAFile);
     }
+    // Who may write to the directory may put another file in its place.
+    let directory = fs::metadata(file.parent().unwrap_or(Path::new(".")))?;
     // Not the group's bit: volumes that are shared in a cluster get it set.
-    if metadata.permissions().mode() & 0o002 != 0 {
+    let is_everybodys = |metadata: &fs::Metadata| metadata.permissions().mode() & 0o002 != 0;
+    if is_everybodys(&metadata) || is_everybodys(&directory) {
         return Err(Unusable::Unguarded);
     }
     let content = read_limited(file, MAX_FILE + 1)?;

@@ -125,6 +125,23 @@ fn a_file_that_is_not_ours_is_as_good_as_none() {
     }
 }
 
+#[test]
+fn what_everybody_can_put_there_is_not_read() {
+    let (_state, directory, file) = stored();
+    let inside = file.parent().unwrap();
+    for (mode, is_read) in [
+        (0o770, true),
+        (0o777, false),
+        (0o1777, false),
+        (0o700, true),
+    ] {
+        fs::set_permissions(inside, Permissions::from_mode(mode)).unwrap();
+        let loaded = directory.load(&id());
+        assert_eq!(loaded.is_ok(), is_read, "{mode:o}");
+        assert!(is_read || matches!(loaded, Err(Unusable::Unguarded)));
+    }
+}
+
 /// (name, what happened to the file, what the error says)
 type Row<'a, F> = (&'a str, &'a F, &'a str);
 
