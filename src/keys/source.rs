@@ -86,7 +86,8 @@ impl RemoteSource {
 
     /// Fetches the JWK Set, unless it is still the one with `etag`. A document that is returned has a usable key.
     ///
-    /// Where the metadata said the keys are is remembered for an hour, or until keys cannot be fetched from there. Then, and on
+    /// Where the metadata said the keys are is remembered for an hour, or until keys cannot be fetched from there, or
+    /// [`Self::doubt_place`]. Then, and on
     /// the first fetch by metadata, `etag` is not sent: it may be one of another place. Dropping the future ends the fetch.
     ///
     /// # Errors
@@ -111,6 +112,13 @@ impl RemoteSource {
             self.found = None;
         }
         fetched
+    }
+
+    /// The last set lacks a key that tokens name: perhaps the keys are elsewhere by now, and the old place still answers. The
+    /// next fetch begins with the metadata if those are not new.
+    pub fn doubt_place(&mut self, now: UnixTime) {
+        let young = |when: UnixTime| when <= now && now < when.plus(YOUNG);
+        self.found.take_if(|(_, when)| !young(*when));
     }
 
     fn remembered(&self, now: UnixTime) -> Option<Uri> {
@@ -239,8 +247,11 @@ fn may_pass(error: &ConnectError) -> bool {
     }
 }
 
-/// For how long metadata serve: an hour. A `jwks_uri` changes once in years, and the old one then fails.
+/// For how long metadata serve: an hour. A `jwks_uri` changes once in years, and the old one then mostly fails.
 const REMEMBERED: Duration = Duration::from_hours(1);
+
+/// Metadata that are younger than this are right, whatever keys are missing: made-up `kid`s do not double the requests.
+const YOUNG: Duration = Duration::from_mins(1);
 
 #[cfg(test)]
 mod tests;

@@ -260,10 +260,16 @@ impl Task {
     /// Tells of `kid`s that tokens named, and that the set that came does not have.
     fn tell_what_is_lacking(&mut self, wanted: &[Box<str>]) {
         let Some(held) = &self.held else { return };
-        let lacking = wanted.iter().map(|kid| &**kid).filter(|kid| !held.has(kid));
-        let refresh = &self.settings.issuer.refresh;
+        let kids = wanted.iter().map(|kid| &**kid);
+        let lacking: Vec<&str> = kids.filter(|kid| !held.has(kid)).collect();
         let now = self.shared.clock.now();
-        let Some(kids) = self.unknown.lacking(lacking, now, refresh.interval) else {
+        if let Some(source) = &mut self.source
+            && !lacking.is_empty()
+        {
+            source.doubt_place(now);
+        }
+        let interval = self.settings.issuer.refresh.interval;
+        let Some(kids) = self.unknown.lacking(lacking.into_iter(), now, interval) else {
             return;
         };
         tracing::warn!(

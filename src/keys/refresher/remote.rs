@@ -19,6 +19,9 @@ pub(super) trait Source: Send {
         now: UnixTime,
     ) -> BoxFuture<'a, Result<Fetched, String>>;
 
+    /// The last set lacks a key that tokens name.
+    fn doubt_place(&mut self, now: UnixTime);
+
     /// Where it fetches from.
     fn url(&self) -> String;
 }
@@ -41,6 +44,10 @@ impl Source for RemoteSource {
     ) -> BoxFuture<'a, Result<Fetched, String>> {
         let fetch = Self::fetch(self, etag, now);
         fetch.map(|ended| ended.map_err(|e| e.to_string())).boxed()
+    }
+
+    fn doubt_place(&mut self, now: UnixTime) {
+        Self::doubt_place(self, now);
     }
 
     fn url(&self) -> String {

@@ -165,6 +165,25 @@ async fn metadata_are_asked_for_again_when_the_keys_cannot_be_fetched() {
 }
 
 #[tokio::test]
+async fn metadata_that_are_not_new_are_asked_for_again_when_a_key_is_missing() {
+    let provider = provider().await;
+    let mut source = source(KeyLocation::Discovery(vec![provider.url("/metadata")]));
+    let mut asked = Vec::new();
+    for (seconds, expected) in [
+        (0, &["/metadata", "/keys"][..]),
+        (59, &["/keys"]),
+        (60, &["/metadata", "/keys"]),
+        // The clock was set back.
+        (59, &["/metadata", "/keys"]),
+    ] {
+        source.doubt_place(at(seconds));
+        source.fetch(None, at(seconds)).await.unwrap();
+        asked.extend_from_slice(expected);
+        assert_eq!(provider.paths(), asked, "{seconds}");
+    }
+}
+
+#[tokio::test]
 async fn an_entity_tag_is_sent_only_to_where_it_came_from() {
     let path = Arc::new(Mutex::new("/a"));
     let provider = Provider::http({

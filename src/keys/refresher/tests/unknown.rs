@@ -161,3 +161,14 @@ async fn each_fetch_that_begins_shows_to_those_who_ask() {
     world.pass(1).await;
     assert_ne!(requester.last_begun(), first, "also while it runs");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_is_not_there_may_be_elsewhere() {
+    let world = World::started(Answer::keys(&["a"])).await;
+    for (kid, doubts) in [("a", 0), ("b", 1), ("b", 2)] {
+        world.pass(20).await;
+        world.ask(kid);
+        world.pass(1).await;
+        assert_eq!(world.provider().doubts, doubts);
+    }
+}

@@ -67,6 +67,8 @@ pub(super) struct Provider {
     pub(super) refuses: Option<&'static str>,
     /// Fetches that run.
     in_flight: usize,
+    /// How often it was doubted that this is the place of the keys.
+    pub(super) doubts: usize,
 }
 
 /// The provider's end of a client.
@@ -121,6 +123,10 @@ impl Source for Client {
         .boxed()
     }
 
+    fn doubt_place(&mut self, _: UnixTime) {
+        lock(&self.0).doubts += 1;
+    }
+
     fn url(&self) -> String {
         "https://provider.test/keys".to_owned()
     }
@@ -158,6 +164,7 @@ impl World {
             clients: 0,
             refuses: None,
             in_flight: 0,
+            doubts: 0,
         }));
         let maker = Arc::clone(&provider);
         let make = move |_: &super::Settings| {
