@@ -325,6 +325,28 @@ fn a_kept_set_that_served_serves_on_when_the_clock_is_set_back() {
     assert!(rig.current().is_none());
 }
 
+#[test]
+fn a_kept_set_is_confirmed_as_any_other() {
+    let mut rig = Rig::new();
+    rig.put(&fresh_set(&["a"]));
+    rig.advance(100);
+    rig.restart();
+    assert!(rig.sets.confirm(&rig.id, rig.clock.now()));
+    let held = rig.current().unwrap();
+    assert_eq!((held.from_disk, held.fetched), (false, at(100)));
+}
+
+#[test]
+fn a_fetch_that_ends_after_its_source_has_left_writes_nothing() {
+    let rig = Rig::new();
+    rig.put(&fresh_set(&["a"]));
+    let before = fs::read(rig.file()).unwrap();
+    rig.sets.retain(&[]);
+    assert_eq!(rig.put(&fresh_set(&["late"])), SetChange::Same);
+    assert!(!rig.sets.confirm(&rig.id, at(1000)));
+    assert_eq!(fs::read(rig.file()).unwrap(), before);
+}
+
 type Step<'a> = (i64, &'a dyn Fn(&Rig), bool);
 
 #[test]

@@ -1,3 +1,5 @@
+use tokio::time::sleep;
+
 use crate::clock::UnixTime;
 
 use super::*;
@@ -269,4 +271,80 @@ async fn a_kept_set_ages_as_well_after_the_clock_was_set_back() {
     world.pass(2).await;
     assert_eq!(world.status().state, SourceState::Expired);
     assert_eq!(world.told(), 1, "what serves is dropped");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_set_that_became_too_old_during_a_fetch_is_back_when_it_is_confirmed() {
+    let set = crate::keys::testing::fresh_set(&["a"]);
+    let mut world = World::started(Answer::Set(set, Some("\"e\""), None)).await;
+    assert_eq!(world.told(), 1);
+    world.answers(Answer::NotModifiedAfter(Duration::from_secs(20)));
+    world.step(86_390);
+    world.pass(15).await;
+    assert_eq!(world.told(), 1, "it is dropped");
+    assert_eq!(world.status().state, SourceState::Expired);
+    world.pass(10).await;
+    assert_eq!(world.told(), 1, "it is back");
+    assert_eq!(world.status().state, SourceState::Fresh);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_set_that_is_nearly_too_old_is_no_error_while_fetches_succeed() {
+    let mut world = World::new(Answer::keys(&["a"]));
+    let mut issuer = corp();
+    issuer.refresh.interval = issuer.refresh.stale_for;
+    world.settle([issuer]);
+    world.pass(1).await;
+    world.step(70_000);
+    world.pass(10).await;
+    assert_eq!(world.times().len(), 1);
+    assert_eq!(world.said("ERROR", ""), 0, "{}", world.log());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_leaps_costs_the_provider_little() {
+    let world = World::started(Answer::keys(&["a"])).await;
+    world.fetches();
+    for _ in 0..20 {
+        world.step(3600);
+        world.ask("b");
+        sleep(Duration::from_millis(10)).await;
+    }
+    assert!(world.fetches() <= 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kept_set_that_is_too_old_is_said_once() {
+    let world = World::new(Answer::fail("connection refused"));
+    let issuer = corp();
+    let id = SourceId::all_of(&issuer).next().unwrap();
+    let now = UnixTime::from_seconds(START - 90_000);
+    let earlier = RemoteKeySets::new(world.directory.path(), Clock::manual(now).0);
+    let set = crate::keys::testing::fresh_set(&["a"]);
+    earlier.put(&id, set, None, now).unwrap();
+    for _ in 0..3 {
+        assert!(world.held().is_none());
+    }
+    assert_eq!(world.said("WARN", "it is too old"), 1, "{}", world.log());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_directory_that_cannot_be_written_is_said_once_each_time() {
+    let world = World::new(Answer::keys(&["a"]));
+    let place = world.directory.path().join("key-sets");
+    let issuer = corp();
+    let id = SourceId::all_of(&issuer).next().unwrap();
+    let put = || {
+        let set = crate::keys::testing::fresh_set(&["a"]);
+        world.registry.put(&id, set, None, world.now()).unwrap();
+    };
+    for times in 1..3 {
+        std::fs::write(&place, "a file").unwrap();
+        put();
+        put();
+        assert_eq!(world.said("WARN", "cannot be kept"), times);
+        std::fs::remove_file(&place).unwrap();
+        put();
+        std::fs::remove_dir_all(&place).unwrap();
+    }
 }

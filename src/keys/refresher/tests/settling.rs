@@ -160,6 +160,21 @@ async fn a_client_that_cannot_be_made_anew_leaves_the_old_one_at_work() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_reload_that_changes_nothing_puts_nothing_right() {
+    let mut world = World::started(Answer::keys(&["a"])).await;
+    world.pass(20).await;
+    world.provider().refuses = Some("no roots");
+    let mut source = jwks_url("https://provider.test/keys");
+    source.proxy = Some("http://proxy:3128".parse().unwrap());
+    for _ in 0..2 {
+        world.settle([issuer(source.clone())]);
+        world.pass(1).await;
+        assert_eq!(world.warnings().len(), 1);
+    }
+    assert_eq!(world.said("WARN", "no roots"), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_client_that_cannot_be_made_at_all_is_a_failure_and_tried_again() {
     let mut world = World::new(Answer::keys(&["a"]));
     world.provider().refuses = Some("no certificate in it");

@@ -1,3 +1,5 @@
+use tokio::time::sleep;
+
 use super::*;
 
 #[tokio::test(start_paused = true)]
@@ -108,6 +110,18 @@ async fn what_the_provider_lacks_is_said_once_in_an_interval() {
     world.ask("b");
     world.pass(15).await;
     assert_eq!(world.said("WARN", "tokens name keys"), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_when_enough_have_asked_is_not_even_heard() {
+    let world = World::started(Answer::keys(&["a"])).await;
+    for kid in 0..60 {
+        world.ask(&kid.to_string());
+        sleep(Duration::from_millis(10)).await;
+    }
+    world.pass(20).await;
+    // The first, and those that the channel holds.
+    assert_eq!(world.status().unknown_kids.len(), 17);
 }
 
 #[tokio::test(start_paused = true)]

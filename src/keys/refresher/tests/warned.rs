@@ -17,6 +17,10 @@ async fn a_set_that_shrinks_to_less_than_half_is_taken_and_said() {
     world.pass(300).await;
     // Other keys again: two for two.
     assert_eq!(world.said("WARN", "less than half"), 1);
+    assert_eq!(world.warnings().len(), 1);
+    world.answers(Answer::keys(&["a", "b", "c"]));
+    world.pass(300).await;
+    assert_eq!(world.warnings(), [""; 0]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -32,6 +32,8 @@ pub(super) enum Answer {
     Set(Vec<u8>, Option<&'static str>, Option<u64>),
     /// It has not changed.
     NotModified,
+    /// The same, after so long.
+    NotModifiedAfter(Duration),
     Fail(String),
     /// Nothing, ever.
     Hang,
@@ -115,6 +117,10 @@ impl Source for Client {
                     max_age: max_age.map(Duration::from_secs),
                 })),
                 Answer::NotModified => Ok(Fetched::NotModified { max_age: None }),
+                Answer::NotModifiedAfter(time) => {
+                    sleep(time).await;
+                    Ok(Fetched::NotModified { max_age: None })
+                }
                 Answer::Fail(reason) => Err(reason),
                 Answer::Hang => std::future::pending().await,
                 Answer::Panic => panic!("as it was told"),
@@ -227,6 +233,10 @@ impl World {
         }
         // And what becomes of the last one.
         sleep(Duration::from_millis(10)).await;
+    }
+
+    pub(super) fn now(&self) -> UnixTime {
+        UnixTime::from_seconds(self.clock.load(Ordering::Relaxed))
     }
 
     /// The clock is set.
