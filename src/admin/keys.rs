@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::clock::UnixTime;
 use crate::config;
+use crate::jwt::SkippedKey;
 use crate::keys::{Lifetimes, ReportedKey, SourceStatus, SourceWarning, report_keys};
 use crate::metrics::KnownKey;
 use crate::snapshot::Snapshot;
@@ -40,6 +41,8 @@ pub(super) struct IssuerKeysReport {
     /// Remote ones.
     pub(super) sources: Vec<SourceReport>,
     pub(super) keys: Vec<KeyReport>,
+    /// Keys that are not used, each with the reason.
+    pub(super) skipped: Vec<SkippedReport>,
 }
 
 /// A remote source.
@@ -47,6 +50,9 @@ pub(super) struct IssuerKeysReport {
 pub(super) struct SourceReport {
     issuer: String,
     kind: &'static str,
+    /// The URL that its keys name as their source.
+    source: String,
+    /// Where its JWK Set is, once that is known.
     url: String,
     state: &'static str,
     keys: usize,
@@ -70,6 +76,19 @@ pub(super) struct SourceReport {
 struct WarningReport {
     text: String,
     since: String,
+}
+
+/// A key that is left out.
+#[derive(Debug, Serialize)]
+pub(super) struct SkippedReport {
+    /// A file, or a URL without its query.
+    source: Option<String>,
+    /// Its place there, from 0.
+    index: usize,
+    kid: Option<Box<str>>,
+    error: String,
+    /// Whether it is right there, beside keys for our use.
+    of_other_use: bool,
 }
 
 /// A key that is in force, or was.
@@ -123,8 +142,10 @@ impl KeysReport {
 pub(super) fn all_of(state: &AdminState, snapshot: &Snapshot) -> Vec<IssuerKeysReport> {
     let now = state.shared.clock.now();
     let mut known = state.metrics.key_uses().all();
-    let issuers = snapshot.issuers.iter();
-    let report = issuers.map(|issuer| {
+    let none = Vec::new();
+    let skipped = snapshot.skipped_keys.iter().chain(std::iter::repeat(&none));
+    let issuers = snapshot.issuers.iter().zip(skipped);
+    let report = issuers.map(|(issuer, skipped)| {
         let place = known.iter().position(|(name, _)| **name == *issuer.name);
         let keys = place.map_or_else(Vec::new, |place| known.swap_remove(place).1);
         let lifetimes = Lifetimes {
@@ -136,6 +157,7 @@ pub(super) fn all_of(state: &AdminState, snapshot: &Snapshot) -> Vec<IssuerKeysR
         IssuerKeysReport {
             sources: sources.map(SourceReport::of).collect(),
             keys: keys.map(|key| KeyReport::of(key, now)).collect(),
+            skipped: skipped.iter().map(SkippedReport::of).collect(),
         }
     });
     report.collect()
@@ -148,6 +170,7 @@ impl SourceReport {
         Self {
             issuer: status.issuer.to_string(),
             kind: status.kind,
+            source: status.source.to_string(),
             url: status.url,
             state: status.state.name(),
             keys: status.keys,
@@ -165,6 +188,18 @@ impl SourceReport {
                 })
                 .collect(),
             unknown_kids: status.unknown_kids,
+        }
+    }
+}
+
+impl SkippedReport {
+    fn of(key: &SkippedKey) -> Self {
+        Self {
+            source: key.source.as_deref().map(str::to_owned),
+            index: key.index,
+            kid: key.kid.clone(),
+            error: key.error.to_string(),
+            of_other_use: key.error.is_of_other_use(),
         }
     }
 }
@@ -238,7 +273,7 @@ struct Refreshed {
 #[derive(Debug, Serialize)]
 struct RefreshedSource {
     issuer: String,
-    url: String,
+    source: String,
     /// `unknown_kid_gap` after the last attempt, or when it is due anyway.
     fetched_at: String,
 }
@@ -288,7 +323,7 @@ fn sources(state: &AdminState, issuer: &config::Issuer) -> Vec<RefreshedSource> 
         let due = source.next_attempt.unwrap_or(asked);
         RefreshedSource {
             issuer: issuer.name.to_string(),
-            url: source.url,
+            source: source.source.to_string(),
             fetched_at: asked.min(due).max(now).to_string(),
         }
     };

@@ -8,12 +8,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 
 use crate::clock::UnixTime;
-use crate::jwt::{Algorithm, AlgorithmSet, Issuer, SkippedKey};
+use crate::jwt::{Algorithm, AlgorithmSet, Issuer};
 use crate::net::CertificateInfo;
 use crate::reload::{ReloadHandle, ReloadReport};
 use crate::upstream::{AddressReport, Upstream};
 
-use super::keys::{IssuerKeysReport, KeyReport, SourceReport, all_of};
+use super::keys::{IssuerKeysReport, KeyReport, SkippedReport, SourceReport, all_of};
 use super::routes::AdminState;
 
 /// Everything that an operator may ask about what is in force. Times are RFC 3339 in UTC.
@@ -58,7 +58,7 @@ struct IssuerStatus {
     /// The same keys and those that are gone, and which can go.
     key_report: Vec<KeyReport>,
     /// Keys that are not used, each with the reason.
-    skipped: Vec<SkippedStatus>,
+    skipped: Vec<SkippedReport>,
 }
 
 #[derive(Debug, Serialize)]
@@ -71,16 +71,6 @@ struct KeyStatus {
     thumbprint: String,
     /// When it was first loaded.
     loaded: Option<String>,
-}
-
-#[derive(Debug, Serialize)]
-struct SkippedStatus {
-    /// A file, or a URL without its query.
-    source: Option<String>,
-    /// Its place there, from 0.
-    index: usize,
-    kid: Option<Box<str>>,
-    error: String,
 }
 
 #[derive(Debug, PartialEq, Serialize)]
@@ -113,10 +103,8 @@ impl Status {
         let shared = &state.shared;
         let snapshot = shared.snapshot.load();
         let now = shared.clock.now();
-        let none = Vec::new();
-        let skipped = snapshot.skipped_keys.iter().chain(std::iter::repeat(&none));
         let reports = all_of(state, &snapshot);
-        let issuers = snapshot.issuers.iter().zip(skipped).zip(reports);
+        let issuers = snapshot.issuers.iter().zip(reports);
         let certificates = snapshot.tls.iter().flat_map(|tls| &tls.certificates);
         Self {
             version: env!("CARGO_PKG_VERSION"),
@@ -136,9 +124,7 @@ impl Status {
             worker_silence_seconds: (state.silence)().as_secs(),
             routes: snapshot.config.routes.len(),
             issuers: issuers
-                .map(|((issuer, skipped), report)| {
-                    IssuerStatus::of(issuer, skipped, report, &state.reload)
-                })
+                .map(|(issuer, report)| IssuerStatus::of(issuer, report, &state.reload))
                 .collect(),
             certificates: certificates
                 .map(|certificate| CertificateStatus::of(certificate, now))
@@ -150,12 +136,7 @@ impl Status {
 }
 
 impl IssuerStatus {
-    fn of(
-        issuer: &Issuer,
-        skipped: &[SkippedKey],
-        report: IssuerKeysReport,
-        reload: &ReloadHandle,
-    ) -> Self {
+    fn of(issuer: &Issuer, report: IssuerKeysReport, reload: &ReloadHandle) -> Self {
         let keys = issuer.keys.iter().map(|key| KeyStatus {
             kid: key.kid().map(str::to_owned),
             algorithms: names(key.algorithms()),
@@ -165,12 +146,6 @@ impl IssuerStatus {
                 .key_loaded_at(&issuer.name, key.thumbprint())
                 .map(|time| time.to_string()),
         });
-        let skipped = skipped.iter().map(|key| SkippedStatus {
-            source: key.source.as_deref().map(str::to_owned),
-            index: key.index,
-            kid: key.kid.clone(),
-            error: key.error.to_string(),
-        });
         Self {
             name: issuer.name.to_string(),
             issuer: issuer.policy.issuer.to_string(),
@@ -178,7 +153,7 @@ impl IssuerStatus {
             sources: report.sources,
             keys: keys.collect(),
             key_report: report.keys,
-            skipped: skipped.collect(),
+            skipped: report.skipped,
         }
     }
 }

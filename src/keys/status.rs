@@ -11,6 +11,8 @@ pub struct SourceStatus {
     pub issuer: Arc<str>,
     /// `discovery` or `jwks_url`.
     pub kind: &'static str,
+    /// What its keys name as their source: the URL that gateway.toml says or implies, without query.
+    pub source: Arc<str>,
     /// What is fetched, or the metadata document that says what: without query.
     pub url: String,
     /// What its keys are.

@@ -228,7 +228,7 @@ fn what_a_gateway_has_fetched_is_known_when_it_is_gone() {
     let listed = sandbox.ok(&["keys", "list", "--offline", "--json"]);
     let listed: Value = serde_json::from_str(&listed).expect("JSON");
     assert!(
-        listed[0]["sources"][0]["serves_until"].is_string(),
+        listed["issuers"][0]["sources"][0]["serves_until"].is_string(),
         "{listed:#}"
     );
     let inspected = sandbox.ok(&["token", "inspect", &token]);
@@ -267,6 +267,8 @@ fn a_running_gateway_reports_on_its_keys_and_fetches_them_when_asked() {
     let report: Value = serde_json::from_str(&ask(&["keys", "list", "--json"]).out).expect("JSON");
     assert_eq!(report["issuers"][0]["keys"][0]["kid"], "k1");
     assert_eq!(report["issuers"][0]["keys"][0]["tokens"], 1, "{report:#}");
+    let issuer = &report["issuers"][0];
+    assert_eq!(issuer["keys"][0]["source"], issuer["sources"][0]["source"]);
 
     for arguments in [&["keys", "refresh"][..], &["keys", "refresh", "corp"]] {
         let asked = ask(arguments);

@@ -24,7 +24,8 @@ fn at(seconds: i64) -> UnixTime {
 fn failing(issuer: &str) -> SourceStatus {
     SourceStatus {
         issuer: issuer.into(),
-        kind: "jwks_url",
+        kind: "discovery",
+        source: "https://login.example/metadata".into(),
         url: "https://login.example/keys".into(),
         state: SourceState::Stale,
         last_attempt: Some(at(-2)),
@@ -148,7 +149,8 @@ async fn the_report_says_how_each_source_is() {
     let seen = ask(&state, "GET", "/keys", "").await.json();
     let expected = json!([{
         "issuer": "corp",
-        "kind": "jwks_url",
+        "kind": "discovery",
+        "source": "https://login.example/metadata",
         "url": "https://login.example/keys",
         "state": "stale",
         "keys": 2,
@@ -172,7 +174,7 @@ async fn a_refresh_says_who_is_asked_and_when() {
         "issuers": ["corp"],
         "sources": [{
             "issuer": "corp",
-            "url": "https://login.example/keys",
+            "source": "https://login.example/metadata",
             "fetched_at": time(8),
         }],
     });

@@ -206,6 +206,7 @@ async fn status_names_keys_and_what_was_left_out_but_no_secret() {
         "index": 4,
         "kid": null,
         "error": "RSA key of 1024 bits: at least 2048 and at most 8192 are needed",
+        "of_other_use": false,
     }]);
     assert_eq!(issuer["skipped"], expected);
     assert!(!seen.body.contains(&format!("{:>32}", "b")));

@@ -11,16 +11,17 @@ use crate::cli::output::{printable, write_out};
 use crate::cli::times::distance;
 use crate::clock::{Clock, UnixTime};
 use crate::config::{Config, Issuer, KeySource, Keys};
-use crate::jwt::{Algorithm, VerifyingKey};
+use crate::jwt::{Algorithm, SkippedKey, VerifyingKey};
 use crate::keys::{self, LoadedKeys, RemoteKeySets, SourceId};
 
 /// What is said of one issuer.
 struct Listed {
+    name: String,
+    /// `iss`
     issuer: String,
     sources: Vec<ListedSource>,
     keys: Vec<ListedKey>,
-    /// (kid, reason)
-    skipped: Vec<(Option<String>, String)>,
+    skipped: Vec<SkippedKey>,
 }
 
 /// Where keys come from, and never what they are.
@@ -37,6 +38,13 @@ struct ListedKey {
     algorithms: Vec<&'static str>,
     thumbprint: String,
     source: Option<String>,
+}
+
+impl Listed {
+    /// The source of a key, unless there is nothing to tell apart.
+    fn telling<'k>(&self, source: Option<&'k str>) -> Option<&'k str> {
+        source.filter(|_| self.sources.len() > 1)
+    }
 }
 
 /// Lists the keys.
@@ -62,14 +70,12 @@ fn listed(issuer: &Issuer, loaded: &LoadedKeys, sets: &RemoteKeySets) -> Listed 
         thumbprint: URL_SAFE_NO_PAD.encode(key.thumbprint()),
         source: key.source().map(ToString::to_string),
     };
-    let skipped = loaded.skipped.iter();
     Listed {
-        issuer: issuer.name.to_string(),
+        name: issuer.name.to_string(),
+        issuer: issuer.policy.issuer.to_string(),
         sources: sources(issuer, sets),
         keys: loaded.keys.iter().map(key).collect(),
-        skipped: skipped
-            .map(|key| (key.kid.as_deref().map(str::to_owned), key.error.to_string()))
-            .collect(),
+        skipped: loaded.skipped.clone(),
     }
 }
 
@@ -101,7 +107,7 @@ fn sources(issuer: &Issuer, sets: &RemoteKeySets) -> Vec<ListedSource> {
 fn to_text(all: &[Listed], now: UnixTime) -> String {
     let mut text = String::new();
     for listed in all {
-        let _ = writeln!(text, "{}", listed.issuer);
+        let _ = writeln!(text, "{}", listed.name);
         for source in &listed.sources {
             let _ = match source {
                 ListedSource::Local(source) => writeln!(text, "  from {}", printable(source)),
@@ -120,20 +126,22 @@ fn to_text(all: &[Listed], now: UnixTime) -> String {
             let algorithms = key.algorithms.join(" ");
             let _ = writeln!(text, "  {}  {algorithms}", printable(kid));
             let _ = writeln!(text, "    thumbprint {}", key.thumbprint);
-            // With one source there is nothing to tell apart.
-            let source = key.source.as_ref().filter(|_| listed.sources.len() > 1);
-            if let Some(source) = source {
+            if let Some(source) = listed.telling(key.source.as_deref()) {
                 let _ = writeln!(text, "    of {}", printable(source));
             }
         }
-        for (kid, reason) in &listed.skipped {
-            let kid = kid.as_deref().unwrap_or("(no kid)");
-            let _ = writeln!(text, "  skipped {}: {reason}", printable(kid));
+        for key in &listed.skipped {
+            let kid = key.kid.as_deref().unwrap_or("(no kid)");
+            let source = listed.telling(key.source.as_deref());
+            let source = source.map_or_else(String::new, |source| format!(" of {source}"));
+            let line = format!("{kid}{source}: {}", key.error);
+            let _ = writeln!(text, "  not used: {}", printable(&line));
         }
     }
     text
 }
 
+/// As the running gateway says it, as far as it can be known without one.
 fn to_json(all: &[Listed]) -> serde_json::Value {
     let source = |source: &ListedSource| match source {
         ListedSource::Local(source) => json!({ "source": source }),
@@ -143,37 +151,41 @@ fn to_json(all: &[Listed]) -> serde_json::Value {
             "serves_until": kept.map(|(_, until)| until.to_string()),
         }),
     };
-    all.iter()
-        .map(|listed| {
-            let keys = listed.keys.iter().map(|key| {
-                json!({
-                    "kid": key.kid, "algorithms": key.algorithms, "thumbprint": key.thumbprint,
-                    "source": key.source,
-                })
-            });
-            let skipped = listed
-                .skipped
-                .iter()
-                .map(|(kid, reason)| json!({ "kid": kid, "reason": reason }));
+    let issuers = all.iter().map(|listed| {
+        let keys = listed.keys.iter().map(|key| {
             json!({
-                "issuer": listed.issuer,
-                "sources": listed.sources.iter().map(source).collect::<Vec<_>>(),
-                "keys": keys.collect::<Vec<_>>(),
-                "skipped": skipped.collect::<Vec<_>>(),
+                "kid": key.kid, "algorithms": key.algorithms, "thumbprint": key.thumbprint,
+                "source": key.source,
             })
+        });
+        let skipped = listed.skipped.iter().map(|key| {
+            json!({
+                "kid": key.kid, "index": key.index, "source": key.source.as_deref(),
+                "error": key.error.to_string(), "of_other_use": key.error.is_of_other_use(),
+            })
+        });
+        json!({
+            "name": listed.name,
+            "issuer": listed.issuer,
+            "sources": listed.sources.iter().map(source).collect::<Vec<_>>(),
+            "keys": keys.collect::<Vec<_>>(),
+            "skipped": skipped.collect::<Vec<_>>(),
         })
-        .collect()
+    });
+    json!({ "issuers": issuers.collect::<Vec<_>>() })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::jwt::KeyError;
 
     #[test]
     fn sources_keys_and_skipped_keys_are_listed() {
         let (fetched, until) = (UnixTime::from_seconds(0), UnixTime::from_seconds(86_400));
         let mut all = vec![Listed {
-            issuer: "corp".to_owned(),
+            name: "corp".to_owned(),
+            issuer: "https://login.example.com/".to_owned(),
             sources: vec![ListedSource::Local("jwks_file keys.json".to_owned())],
             keys: vec![ListedKey {
                 kid: Some("k1".to_owned()),
@@ -181,13 +193,18 @@ mod tests {
                 thumbprint: "tp".to_owned(),
                 source: Some("keys.json".to_owned()),
             }],
-            skipped: vec![(None, "RSA key of 1024 bits".to_owned())],
+            skipped: vec![SkippedKey {
+                source: Some("keys.json".into()),
+                index: 1,
+                kid: None,
+                error: KeyError::RsaSize { bits: 1024 },
+            }],
         }];
         let now = UnixTime::from_seconds(7200);
         assert_eq!(
             to_text(&all, now),
             "corp\n  from jwks_file keys.json\n  k1  RS256 PS256\n    thumbprint tp\n  \
-             skipped (no kid): RSA key of 1024 bits\n"
+             not used: (no kid): RSA key of 1024 bits: at least 2048 and at most 8192 are needed\n"
         );
         let url = "https://login.example.com/keys";
         all[0].sources = vec![
@@ -199,13 +216,15 @@ mod tests {
             "  from https://login.example.com/keys: kept, fetched 2 hours ago, serves until 1970-01-02T00:00:00Z\n",
             "  from https://login.example.com/keys: nothing is kept\n",
             "    of keys.json\n",
+            "  not used: (no kid) of keys.json: RSA key of 1024 bits",
         ] {
             assert!(text.contains(line), "{text}");
         }
-        let json = to_json(&all);
-        assert_eq!(json[0]["keys"][0]["algorithms"][1], "PS256");
-        assert_eq!(json[0]["skipped"][0]["reason"], "RSA key of 1024 bits");
-        assert_eq!(json[0]["sources"][0]["fetched"], "1970-01-01T00:00:00Z");
-        assert!(json[0]["sources"][1]["fetched"].is_null());
+        let json = &to_json(&all)["issuers"][0];
+        assert_eq!(json["keys"][0]["algorithms"][1], "PS256");
+        assert_eq!(json["skipped"][0]["index"], 1);
+        assert_eq!(json["skipped"][0]["of_other_use"], false);
+        assert_eq!(json["sources"][0]["fetched"], "1970-01-01T00:00:00Z");
+        assert!(json["sources"][1]["fetched"].is_null());
     }
 }

@@ -65,7 +65,7 @@ fn render(said: &Value, now: UnixTime) -> String {
         let member = |name: &str| printable(source[name].as_str().unwrap_or_default());
         let when = moment_argument(&member("fetched_at"));
         let when = when.map_or_else(|_| "soon".to_owned(), |when| distance(when.max(now), now));
-        let _ = writeln!(text, "{}  {}: {when}", member("issuer"), member("url"));
+        let _ = writeln!(text, "{}  {}: {when}", member("issuer"), member("source"));
     }
     if text.is_empty() {
         return "no issuer has keys that are fetched\n".to_owned();
@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn who_was_asked_is_said_and_who_was_not_too() {
         let now = UnixTime::from_seconds(60);
-        let source = |issuer: &str, at: &str| json!({ "issuer": issuer, "url": "https://a/keys", "fetched_at": at });
+        let source = |issuer: &str, at: &str| json!({ "issuer": issuer, "source": "https://a/keys", "fetched_at": at });
         let all = json!({ "sources": [
             source("corp", "1970-01-01T00:00:59Z"),
             source("partner\u{1b}", "1970-01-01T00:01:12Z"),

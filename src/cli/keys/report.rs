@@ -29,12 +29,14 @@ struct ShownIssuer {
     name: String,
     sources: Vec<ShownSource>,
     keys: Vec<ShownKey>,
+    skipped: Vec<ShownSkipped>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct ShownSource {
     kind: String,
+    source: String,
     url: String,
     state: String,
     keys: u64,
@@ -52,6 +54,15 @@ struct ShownSource {
 struct ShownWarning {
     text: String,
     since: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct ShownSkipped {
+    kid: Option<String>,
+    source: Option<String>,
+    error: String,
+    of_other_use: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -97,6 +108,9 @@ impl Report {
             } else {
                 text.push_str(&table(&issuer.keys, now));
             }
+            for key in issuer.skipped.iter().filter(|key| !key.of_other_use) {
+                key.render(&mut text, colour);
+            }
         }
         if let Some(since) = &self.shown.observed_since {
             let _ = writeln!(text, "tokens are counted since {}", moment(since, now));
@@ -113,12 +127,15 @@ impl ShownSource {
             _ => Paint::Strong,
         };
         let state = colour.paint(paint, &line(&self.state));
-        let (kind, url) = (line(&self.kind), line(&self.url));
+        let (kind, source) = (line(&self.kind), line(&self.source));
         let keys = match self.keys {
             1 => "1 key".to_owned(),
             several => format!("{several} keys"),
         };
-        let _ = writeln!(text, "  {kind} {url}: {state}, {keys}");
+        let _ = writeln!(text, "  {kind} {source}: {state}, {keys}");
+        if !self.url.is_empty() && self.url != self.source {
+            let _ = writeln!(text, "    keys from {}", line(&self.url));
+        }
         let mut times = Vec::new();
         for (label, time) in [
             ("last success", &self.last_success),
@@ -152,10 +169,20 @@ impl ShownSource {
             let kids: Vec<String> = self.unknown_kids.iter().map(|kid| line(kid)).collect();
             let _ = writeln!(
                 text,
-                "    tokens named, and it has not: {}",
+                "    tokens name keys that it does not have: {}",
                 kids.join(", ")
             );
         }
+    }
+}
+
+impl ShownSkipped {
+    fn render(&self, text: &mut String, colour: Colour) {
+        let word = colour.paint(Paint::Error, "not used");
+        let kid = shown_kid(self.kid.as_deref());
+        let source = self.source.as_deref();
+        let source = source.map_or_else(String::new, |source| format!(" of {}", line(source)));
+        let _ = writeln!(text, "  {word}: {kid}{source}: {}", line(&self.error));
     }
 }
 
@@ -179,9 +206,7 @@ fn table(keys: &[ShownKey], now: UnixTime) -> String {
     let mut rows: Vec<Vec<String>> = vec![head.into_iter().map(str::to_owned).collect()];
     for key in keys {
         let mut row = vec![
-            key.kid
-                .as_deref()
-                .map_or_else(|| "(no kid)".to_owned(), line),
+            shown_kid(key.kid.as_deref()),
             line(&key.algorithms.join(" ")),
         ];
         row.extend(several.then(|| key.source.as_deref().map_or_else(String::new, line)));
@@ -200,6 +225,10 @@ fn table(keys: &[ShownKey], now: UnixTime) -> String {
         rows.push(row);
     }
     columns(&rows)
+}
+
+fn shown_kid(kid: Option<&str>) -> String {
+    kid.map_or_else(|| "(no kid)".to_owned(), line)
 }
 
 fn columns(rows: &[Vec<String>]) -> String {
@@ -248,7 +277,8 @@ mod tests {
             "issuers": [{
                 "name": "corp",
                 "sources": [{
-                    "kind": "discovery", "url": "https://login.example.com/keys", "state": "stale", "keys": 2,
+                    "kind": "discovery", "source": "https://login.example.com/metadata",
+                    "url": "https://login.example.com/keys", "state": "stale", "keys": 2,
                     "last_success": "1970-01-01T00:50:00Z", "next_attempt": "1970-01-01T01:00:12Z",
                     "serves_until": "1970-01-02T00:50:00Z", "failures": 3,
                     "last_error": "https://login.example.com/keys: connection refused",
@@ -267,6 +297,10 @@ mod tests {
                         "first_seen": "1970-01-01T00:00:00Z", "last_seen": "1970-01-01T00:30:00Z",
                     },
                 ],
+                "skipped": [
+                    { "kid": "k2", "source": "a.json", "error": "kid \"k2\" names different keys" },
+                    { "kid": "e1", "source": "a.json", "error": "not usable here", "of_other_use": true },
+                ],
             }],
         }));
         let shown = report.render(UnixTime::from_seconds(3600), Colour::OFF);
@@ -274,14 +308,16 @@ mod tests {
             shown,
             "\
 corp
-  discovery https://login.example.com/keys: stale, 2 keys
+  discovery https://login.example.com/metadata: stale, 2 keys
+    keys from https://login.example.com/keys
     last success 10 minutes ago, next attempt in 12 seconds, its keys serve until 1970-01-02T00:50:00Z
     last error: https://login.example.com/keys: connection refused (3 times in a row)
     warning: the set alternates (since 30 minutes ago)
-    tokens named, and it has not: k9
+    tokens name keys that it does not have: k9
   KID       ALGORITHMS  FIRST SEEN  LAST SEEN       TOKENS  LAST TOKEN    NEWEST EXP  VERDICT
   k1        RS256       1 hour ago  in the set      1200    1 second ago  in 1 hour   in use until 1970-01-01T02:00:30Z
   (no kid)  ES256       1 hour ago  30 minutes ago  0       never         -           gone
+  not used: k2 of a.json: kid \"k2\" names different keys
 tokens are counted since 1 hour ago
 "
         );

@@ -74,6 +74,7 @@ impl Settings {
                 KeyLocation::Discovery(_) => "discovery",
                 KeyLocation::Jwks(_) => "jwks_url",
             },
+            source: id.name().clone(),
             url: self.url(),
             state: SourceState::Never,
             last_attempt: None,
