@@ -4,7 +4,9 @@
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
-use crate::config::{self, Certificates, Config, ConfigError, Environment, Keys, Place, Warning};
+use crate::config::{
+    self, Certificates, Config, ConfigError, Environment, KeySource, Keys, Place, Warning,
+};
 use crate::jwt::SkippedKey;
 use crate::keys::{RemoteKeySets, SourceId};
 use crate::metrics::Metrics;
@@ -105,11 +107,13 @@ fn inspect(config: &Config, sets: &RemoteKeySets) -> Findings {
         warnings: config::warnings(config),
         ..Findings::default()
     };
-    for issuer in &config.issuers {
-        for remote in issuer.keys.remote() {
+    for (index, issuer) in config.issuers.iter().enumerate() {
+        for (place, source) in issuer.keys.sources().iter().enumerate() {
             // Opens its roots, and connects to nobody.
-            if let Err(error) = keys::KeyClient::new(remote) {
-                found.file_error(&remote.place, &error);
+            if let KeySource::Remote(remote) = source
+                && let Err(error) = keys::KeyClient::new(remote)
+            {
+                found.file_error(&config.places.in_key_source(index, place, "ca"), &error);
             }
         }
         // Its key is made by `run`, and by nothing else.

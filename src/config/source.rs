@@ -150,6 +150,19 @@ impl Places {
         }
     }
 
+    /// The path of one source of an issuer's keys: `keys` is a table, or a list of tables with a source in each.
+    pub(super) fn key_source(&self, issuer: usize, source: usize) -> String {
+        let keys = format!("issuers[{issuer}].keys");
+        let listed = format!("{keys}[{source}]");
+        if self.is_set(&listed) { listed } else { keys }
+    }
+
+    /// The place of what stands in a source of an issuer's keys; of the source if it does not.
+    #[must_use]
+    pub fn in_key_source(&self, issuer: usize, source: usize, key: &str) -> Place {
+        self.of(&format!("{}.{key}", self.key_source(issuer, source)))
+    }
+
     /// Whether the key was set.
     #[must_use]
     pub fn is_set(&self, path: &str) -> bool {

@@ -8,19 +8,11 @@ use super::warning::Findings;
 pub(super) fn check(found: &mut Findings<'_>) {
     let config = found.config;
     for (index, issuer) in config.issuers.iter().enumerate() {
-        let keys = format!("issuers[{index}].keys");
         for (place, source) in issuer.keys.sources().iter().enumerate() {
-            let KeySource::Remote(remote) = source else {
-                continue;
-            };
-            // In a list each table is one source, so they are counted alike.
-            let listed = format!("{keys}[{place}]");
-            let path = if config.places.is_set(&listed) {
-                &listed
-            } else {
-                &keys
-            };
-            check_remote(found, &issuer.name, remote, path);
+            if let KeySource::Remote(remote) = source {
+                let path = config.places.key_source(index, place);
+                check_remote(found, &issuer.name, remote, &path);
+            }
         }
     }
 }
