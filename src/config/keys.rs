@@ -91,7 +91,12 @@ fn tables<'a>(reader: &Reader<'a>, node: &'a Node) -> Vec<Reader<'a>> {
         | Value::Float(_)
         | Value::Boolean(_)
         | Value::Datetime => {
-            reader.wrong_kind("keys", node, "a table, or a list of tables");
+            let message = format!(
+                "`keys` takes a table, or a list of tables, not {}",
+                node.kind()
+            );
+            let context = reader.context;
+            context.error_hint(&node.origin, message, EXAMPLE);
             return Vec::new();
         }
     };
@@ -138,8 +143,12 @@ fn source(keys: &mut Reader<'_>, issuer: &str, secrets: &mut Vec<SecretUse>) -> 
 
     let named: Vec<&str> = SOURCES.into_iter().filter(|name| keys.has(name)).collect();
     if named.is_empty() {
-        let message = "`keys` names no source";
-        keys.context.error_hint(&keys.origin, message, EXAMPLE);
+        // A slip of the pen is an error by itself.
+        let is_slip = |name: &str| suggest::nearest(name, SOURCES).is_some();
+        if !keys.unasked().any(is_slip) {
+            let message = "`keys` names no source";
+            keys.context.error_hint(&keys.origin, message, EXAMPLE);
+        }
     } else if named.len() > 1 {
         let message = format!("`keys` names several sources: {}", suggest::list(&named));
         let hint = if named.contains(&"secret") || named.contains(&"generate") {

@@ -66,6 +66,13 @@ impl<'a> Reader<'a> {
         self.table.is_some_and(|table| table.get(key).is_some())
     }
 
+    /// The names that nobody has asked for yet.
+    pub(super) fn unasked(&self) -> impl Iterator<Item = &str> {
+        let entries = self.table.iter().flat_map(|table| &table.entries);
+        let names = entries.map(|entry| entry.name.as_str());
+        names.filter(|name| !self.asked.contains(name))
+    }
+
     /// Whether the key is set to a list of nothing.
     pub(super) fn is_empty_list(&self, key: &str) -> bool {
         let node = self.table.and_then(|table| table.get(key));

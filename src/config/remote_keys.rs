@@ -89,6 +89,12 @@ fn metadata(keys: &Reader<'_>, node: &Node, issuer: &str, rules: KeyUrlRules) ->
                 keys.wrong_kind("discovery", node, "true or a URL");
                 return None;
             };
+            if text.value == "true" {
+                let message = "`discovery` is a text, and `true` is no URL";
+                let hint = "write discovery = true, without quotes";
+                keys.context.error_hint(&node.origin, message, hint);
+                return None;
+            }
             let text = At {
                 value: text,
                 origin: node.origin.clone(),

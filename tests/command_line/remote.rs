@@ -132,6 +132,7 @@ fn online_what_is_wrong_is_78_at_its_place_and_what_is_silent_69() {
             ("/other", metadata("https://other.example/")),
             ("/html", "<html>sign in</html>".to_owned()),
             ("/empty", json!({ "keys": [] }).to_string()),
+            ("/metadata", metadata("https://corp.example/")),
         ]
     });
     let url = format!("http://{address}");
@@ -147,6 +148,14 @@ fn online_what_is_wrong_is_78_at_its_place_and_what_is_silent_69() {
         ("discovery", format!("{url}/html"), 78, "/html"),
         ("jwks_url", format!("{url}/html"), 78, "/html"),
         ("jwks_url", format!("{url}/empty"), 78, "no key"),
+        // The one in place of the other.
+        ("discovery", format!("{url}/empty"), 78, "is a `jwks_url`"),
+        (
+            "jwks_url",
+            format!("{url}/metadata"),
+            78,
+            "is a `discovery`",
+        ),
         ("jwks_url", silent.clone(), 69, "127.0.0.1:1"),
         ("discovery", silent, 69, "127.0.0.1:1"),
     ] {
@@ -171,12 +180,16 @@ fn online_what_is_wrong_is_78_at_its_place_and_what_is_silent_69() {
 #[test]
 fn a_ca_file_that_is_not_there_is_found_without_asking_anybody() {
     let sandbox = Sandbox::new();
-    let keys = "{ discovery = true, ca = \"absent.pem\" }";
-    sandbox.write("gateway.toml", &config("https://corp.example/", keys));
-    for arguments in [&["check"][..], &["check", "--online"]] {
-        let ended = sandbox.run(arguments);
-        assert_eq!(ended.code, Some(78), "{}", ended.err);
-        assert_eq!(ended.err.matches("absent.pem").count(), 2, "{}", ended.err);
+    let remote = "{ discovery = true, ca = \"absent.pem\" }";
+    for (keys, column) in [(remote.to_owned(), 33), (format!("[{remote}]"), 34)] {
+        sandbox.write("gateway.toml", &config("https://corp.example/", &keys));
+        for arguments in [&["check"][..], &["check", "--online"]] {
+            let ended = sandbox.run(arguments);
+            assert_eq!(ended.code, Some(78), "{}", ended.err);
+            assert_eq!(ended.err.matches("absent.pem").count(), 2, "{}", ended.err);
+            let place = format!("gateway.toml:10:{column}: error");
+            assert!(ended.err.contains(&place), "{}", ended.err);
+        }
     }
 }
 

@@ -8,9 +8,10 @@ use serde_json::json;
 
 use crate::cli::one_task::block_on;
 use crate::clock::{Clock, UnixTime};
-use crate::config::{Config, KeyUrlError, Place};
+use crate::config::{Config, KeyLocation, KeyUrlError, Place};
 use crate::keys::{
-    DiscoveryError, FetchError, Fetched, RemoteKeySets, RemoteSource, SourceError, SourceId,
+    DiscoveryError, FetchError, Fetched, RemoteKeySets, RemoteSource, SetError, SourceError,
+    SourceId,
 };
 
 /// What one source answered.
@@ -65,7 +66,7 @@ pub(super) fn fetch_all(
             FetchedSource {
                 issuer: issuer.name.to_string(),
                 place: remote.place.clone(),
-                outcome: fetch(source, limit, now, |set| {
+                outcome: fetch(source, &remote.location, limit, now, |set| {
                     // The source has refused what is no set.
                     let _ = sets.put(&id, set, None, now);
                 })
@@ -78,6 +79,7 @@ pub(super) fn fetch_all(
 
 async fn fetch(
     mut source: RemoteSource,
+    location: &KeyLocation,
     limit: Duration,
     now: UnixTime,
     keep: impl FnOnce(Vec<u8>),
@@ -93,7 +95,7 @@ async fn fetch(
             })
         }
         Ok(Err(error)) => Err(BadSource {
-            hint: hint(&error),
+            hint: hint(&error, location),
             is_unreachable: error.is_unreachable(),
             error: error.to_string(),
         }),
@@ -106,7 +108,7 @@ async fn fetch(
 }
 
 /// What to change in gateway.toml, where it can be said.
-fn hint(error: &SourceError) -> Option<&'static str> {
+fn hint(error: &SourceError, location: &KeyLocation) -> Option<&'static str> {
     match error {
         SourceError::NoMetadata { .. } => Some(
             "write where they are, discovery = \"https://..\"; or where the keys are, jwks_url = \"https://..\"",
@@ -124,7 +126,13 @@ fn hint(error: &SourceError) -> Option<&'static str> {
             | FetchError::Encoding(_)
             | FetchError::Http(_) => None,
         },
-        SourceError::Set { .. } => None,
+        SourceError::Set { source, .. } => match (source, location) {
+            (SetError::NotASet { .. }, KeyLocation::Jwks(_)) => {
+                Some("is that the URL of a JWK Set? That of the metadata is a `discovery`")
+            }
+            (SetError::NotASet { .. }, KeyLocation::Discovery(_))
+            | (SetError::NoUsableKey(_), _) => None,
+        },
     }
 }
 
@@ -133,7 +141,7 @@ fn metadata_hint(error: &DiscoveryError) -> Option<&'static str> {
         DiscoveryError::OtherIssuer { .. } => {
             Some("`issuer` is what the metadata say, and the tokens: to the letter, to the slash")
         }
-        DiscoveryError::Malformed { .. } => {
+        DiscoveryError::Malformed { .. } | DiscoveryError::Missing("issuer") => {
             Some("is that the URL of the metadata? That of a JWK Set is a `jwks_url`")
         }
         DiscoveryError::JwksUri { source, .. } => match source {

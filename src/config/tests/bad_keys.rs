@@ -11,8 +11,26 @@ fn wrong_sources() {
     }
 }
 
+#[test]
+fn a_source_that_is_mistyped_is_one_error() {
+    let errors = bad(&small_with(KEYS, "{ discoverry = true }"));
+    assert_eq!(errors.matches("error:").count(), 1, "{errors}");
+    assert!(errors.contains("did you mean `discovery`?"), "{errors}");
+    let errors = bad(&small_with(KEYS, "{ interval = \"1m\" }"));
+    assert!(errors.contains("names no source"), "{errors}");
+}
+
 const SOURCES: &[(&str, &str, &str)] = &[
-    ("\"a\"", "`keys` takes a table, or a list", ""),
+    (
+        "\"a\"",
+        "`keys` takes a table, or a list of tables, not a string",
+        "jwks_url = \"https://..\"",
+    ),
+    (
+        "{ discovery = \"true\" }",
+        "`true` is no URL",
+        "without quotes",
+    ),
     ("[]", "names no source", "discovery = true"),
     ("[\"a\"]", "`keys` takes a table", ""),
     ("[{}]", "names no source", "discovery = true"),

@@ -111,7 +111,7 @@ fn certificate_problem(problem: &CertificateError) -> String {
             )
         }
         CertificateError::UnknownIssuer => {
-            "the certificate is of no CA that is trusted (`ca` names another one)".to_owned()
+            "the certificate is of no CA that is trusted (`ca` would name another)".to_owned()
         }
         CertificateError::NotValidForName => "the certificate is for another name".to_owned(),
         CertificateError::NotValidForNameContext {

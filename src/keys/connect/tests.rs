@@ -73,7 +73,7 @@ async fn the_system_or_the_bundle_says_whom_to_trust() {
         for ca in [Some(other.file.path()), None] {
             let error = get(&url, |source| source.ca = ca.map(Into::into)).await;
             let expected =
-                "the certificate is of no CA that is trusted (`ca` names another one)".to_owned();
+                "the certificate is of no CA that is trusted (`ca` would name another)".to_owned();
             assert_eq!(error, Err(expected));
         }
     }
@@ -102,11 +102,11 @@ async fn a_certificate_that_is_not_right_is_refused_and_named() {
         ),
         (
             self_signed("localhost"),
-            "the certificate is of no CA that is trusted (`ca` names another one)",
+            "the certificate is of no CA that is trusted (`ca` would name another)",
         ),
         (
             Authority::new().tls("localhost", good),
-            "the certificate is of no CA that is trusted (`ca` names another one)",
+            "the certificate is of no CA that is trusted (`ca` would name another)",
         ),
         (
             Authority::named("a CA").tls("localhost", good),
