@@ -177,6 +177,42 @@ fn the_issuer_that_gateway_toml_tells_of_can_be_set() {
 }
 
 #[test]
+fn the_examples_of_the_readme_and_of_keys_md_can_be_set() {
+    let readme = read("README.md");
+    let mut blocks = readme.split("```toml\n").skip(1).map(|block| {
+        let (block, _) = block.split_once("\n```").expect("an end");
+        block
+    });
+    let whole = blocks.next().expect("a configuration");
+    assert_eq!(parse(whole).issuers[0].keys.remote().count(), 1);
+    let issuer = blocks.next().expect("the lines of an issuer");
+    let names: Vec<&str> = issuer
+        .lines()
+        .filter_map(|line| Some(key_of(line)?.0))
+        .collect();
+    assert_eq!(names, ["issuer", "audiences", "keys"]);
+    let set = |lines: &[&str]| {
+        let kept = whole.lines().map(|line| {
+            let name = key_of(line).map(|(key, _)| key);
+            let other = lines
+                .iter()
+                .find(|other| name.is_some() && key_of(other).map(|(key, _)| key) == name);
+            *other.unwrap_or(&line)
+        });
+        parse(&kept.collect::<Vec<_>>().join("\n"));
+    };
+    set(&issuer.lines().collect::<Vec<_>>());
+    let text = read("docs/keys.md");
+    let shown = text.split('`').filter(|code| code.starts_with("keys = "));
+    let blocks = text.lines().filter(|line| line.starts_with("keys = "));
+    let examples: Vec<&str> = shown.chain(blocks).collect();
+    assert!(examples.len() >= 7, "{examples:#?}");
+    for example in examples {
+        set(&[example]);
+    }
+}
+
+#[test]
 fn gateway_toml_names_no_other_keys() {
     let text = read("gateway.toml");
     let known: BTreeSet<&str> = config::reference().iter().map(|key| key.name).collect();
