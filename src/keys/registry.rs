@@ -105,8 +105,8 @@ impl RemoteKeySets {
             .current(id, now, stale_for)
     }
 
-    /// Takes a document that was fetched at `now`, and keeps it on disk. Nothing is taken for a source that has left the
-    /// configuration: its last fetch may end after that.
+    /// Takes a document that was fetched at `now`; [`RemoteKeySets::keep`] writes it to disk. Nothing is taken for a source
+    /// that has left the configuration: its last fetch may end after that.
     ///
     /// # Errors
     /// [`RefusedSet`]: then the one before stays in force.
@@ -119,31 +119,21 @@ impl RemoteKeySets {
     ) -> Result<SetChange, RefusedSet> {
         let new = HeldSet::new(document, etag, now)?;
         self.look(id);
-        let change = {
-            let mut known = lock(&self.known);
-            if !known.is_in_force(id) {
-                return Ok(SetChange::Same);
-            }
-            known.slots.entry(id.clone()).or_default().put(new)
-        };
-        self.keep(id);
-        Ok(change)
+        let mut known = lock(&self.known);
+        if !known.is_in_force(id) {
+            return Ok(SetChange::Same);
+        }
+        Ok(known.slots.entry(id.clone()).or_default().put(new))
     }
 
     /// The provider said at `now` that its set is still the one in force (304). False if there is none: then the next request
     /// must not be conditional.
     pub fn confirm(&self, id: &SourceId, now: UnixTime) -> bool {
         self.look(id);
-        let confirmed = {
-            let mut known = lock(&self.known);
-            let in_force = known.is_in_force(id);
-            let slot = known.slots.get_mut(id).filter(|_| in_force);
-            slot.is_some_and(|slot| slot.confirm(now))
-        };
-        if confirmed {
-            self.keep(id);
-        }
-        confirmed
+        let mut known = lock(&self.known);
+        let in_force = known.is_in_force(id);
+        let slot = known.slots.get_mut(id).filter(|_| in_force);
+        slot.is_some_and(|slot| slot.confirm(now))
     }
 
     /// Forgets all sources but these: to be called when a configuration has come into force, before its sources are fetched.
@@ -160,6 +150,12 @@ impl RemoteKeySets {
             let _alone = lock(&self.writing);
             directory.sweep(ids, self.clock.now());
         }
+    }
+
+    /// Nothing is written while this is held.
+    #[cfg(test)]
+    pub(super) fn stop_the_disk(&self) -> MutexGuard<'_, impl Sized + use<>> {
+        lock(&self.writing)
     }
 
     /// Looks for the file of a source that nothing is known of yet.
@@ -185,8 +181,9 @@ impl RemoteKeySets {
         slot.or_insert_with(|| Slot::of_disk(loaded));
     }
 
-    /// Writes the set of a source to disk, if the file does not say the same.
-    fn keep(&self, id: &SourceId) {
+    /// Writes the set of a source to disk, if the file does not say the same. A step of its own: a slow or hanging disk delays
+    /// no key.
+    pub fn keep(&self, id: &SourceId) {
         let Some(directory) = &self.directory else {
             return;
         };

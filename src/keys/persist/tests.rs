@@ -196,6 +196,7 @@ fn what_is_no_file_is_not_opened() {
     assert!(matches!(directory.load(&id()), Err(Unusable::NotAFile)));
     let sets = RemoteKeySets::new(state.path(), Clock::manual(NOW).0);
     let put = sets.put(&id(), fresh_set(&["n"]), None, NOW);
+    sets.keep(&id());
     assert!(put.is_ok() && sets.current(&id(), GONE_KEPT).is_some());
 }
 
@@ -205,6 +206,7 @@ fn heals(state: &tempfile::TempDir, name: &str) {
     let first = sets();
     assert!(first.current(&id(), GONE_KEPT).is_none(), "{name}");
     let change = first.put(&id(), fresh_set(&["n"]), None, NOW);
+    first.keep(&id());
     assert!(matches!(change, Ok(SetChange::Changed { .. })), "{name}");
     assert!(sets().current(&id(), GONE_KEPT).is_some(), "{name}");
 }

@@ -136,6 +136,7 @@ impl Task {
         let old = std::mem::replace(&mut self.held, held);
         // A set that was too old may come back as it was.
         self.untold |= old.is_none() || change != SetChange::Same;
+        self.unkept = true;
         let outcome = match change {
             SetChange::Same => KeyFetch::Same,
             SetChange::Changed { shrunk, alternates } => {
@@ -197,6 +198,7 @@ impl Task {
         if self.held.is_none() {
             return Err("status 304, and there is no set that it could mean".to_owned());
         }
+        self.unkept = true;
         Ok(Brought {
             outcome: KeyFetch::NotModified,
             max_age,

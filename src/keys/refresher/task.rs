@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::sync::{mpsc, watch};
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep};
 
 use crate::clock::{Clock, UnixTime};
@@ -81,6 +81,10 @@ pub(super) struct Task {
     pub(super) changed_at: Option<UnixTime>,
     /// Whether the reloader is to hear that the keys have changed.
     pub(super) untold: bool,
+    /// Whether the disk is to get what was fetched.
+    pub(super) unkept: bool,
+    /// What writes to disk. Nobody waits for it: a disk that hangs keeps no key from serving.
+    keeping: Option<JoinHandle<()>>,
     pub(super) outage: Outage,
     pub(super) warnings: Warnings,
     pub(super) unknown: UnknownKids,
@@ -112,6 +116,8 @@ impl Task {
             expired: None,
             changed_at: None,
             untold: false,
+            unkept: false,
+            keeping: None,
             outage: Outage::default(),
             warnings: Warnings::default(),
             unknown: UnknownKids::default(),
@@ -178,12 +184,23 @@ impl Task {
             let told = self.shared.changed.try_send(Arc::clone(self.id.issuer()));
             self.untold = matches!(told, Err(mpsc::error::TrySendError::Full(_)));
         }
+        self.keep();
         let wait = self.schedule.wait(now);
         self.show(wait.is_some().then(|| self.schedule.next().second()));
         let apart = self.began.map_or(Duration::ZERO, |began| {
             APART.saturating_sub(began.elapsed())
         });
         wait.unwrap_or(LOOK).max(apart)
+    }
+
+    /// Writes what was fetched to disk, once it was told and no write is under way.
+    fn keep(&mut self) {
+        let is_free = self.keeping.as_ref().is_none_or(JoinHandle::is_finished);
+        if self.unkept && is_free {
+            let (registry, id) = (Arc::clone(&self.shared.registry), self.id.clone());
+            self.keeping = Some(spawn_blocking(move || registry.keep(&id)));
+            self.unkept = false;
+        }
     }
 
     /// Drops a set that is too old, and says so; says before that it is going to be.

@@ -52,9 +52,15 @@ impl Rig {
     fn put(&self, document: &[u8]) -> SetChange {
         let now = self.clock.now();
         let etag = Some("\"e\"".into());
-        self.sets
-            .put(&self.id, document.to_vec(), etag, now)
-            .unwrap()
+        let change = self.sets.put(&self.id, document.to_vec(), etag, now);
+        self.sets.keep(&self.id);
+        change.unwrap()
+    }
+
+    fn confirm(&self, now: UnixTime) -> bool {
+        let confirmed = self.sets.confirm(&self.id, now);
+        self.sets.keep(&self.id);
+        confirmed
     }
 
     fn current(&self) -> Option<Arc<HeldSet>> {
@@ -106,7 +112,7 @@ fn a_set_is_in_force_until_it_is_stale() {
     // Who waits longer still has it.
     assert!(rig.sets.current(&rig.id, 2 * DAY).is_some());
     // And the provider may say that it is still right.
-    assert!(rig.sets.confirm(&rig.id, rig.clock.now()));
+    assert!(rig.confirm(rig.clock.now()));
     assert_eq!(rig.current().unwrap().fetched, at(86_401));
 }
 
@@ -331,7 +337,7 @@ fn a_kept_set_is_confirmed_as_any_other() {
     rig.put(&fresh_set(&["a"]));
     rig.advance(100);
     rig.restart();
-    assert!(rig.sets.confirm(&rig.id, rig.clock.now()));
+    assert!(rig.confirm(rig.clock.now()));
     let held = rig.current().unwrap();
     assert_eq!((held.from_disk, held.fetched), (false, at(100)));
 }
@@ -343,7 +349,7 @@ fn a_fetch_that_ends_after_its_source_has_left_writes_nothing() {
     let before = fs::read(rig.file()).unwrap();
     rig.sets.retain(&[]);
     assert_eq!(rig.put(&fresh_set(&["late"])), SetChange::Same);
-    assert!(!rig.sets.confirm(&rig.id, at(1000)));
+    assert!(!rig.confirm(at(1000)));
     assert_eq!(fs::read(rig.file()).unwrap(), before);
 }
 
@@ -359,7 +365,7 @@ fn a_file_is_written_when_it_would_say_something_else() {
         use std::os::unix::fs::MetadataExt;
         fs::metadata(&file).unwrap().ino()
     };
-    let confirm = |rig: &Rig| assert!(rig.sets.confirm(&rig.id, rig.clock.now()));
+    let confirm = |rig: &Rig| assert!(rig.confirm(rig.clock.now()));
     let same = |rig: &Rig| assert_eq!(rig.put(&document), SetChange::Same);
     let other = |rig: &Rig| assert_ne!(rig.put(&fresh_set(&["b"])), SetChange::Same);
     // (seconds later, what happens, whether the file is written)
@@ -397,7 +403,7 @@ fn a_directory_that_cannot_be_written_costs_nothing_else() {
     rig.sets.retain(std::slice::from_ref(&rig.id));
     // It is tried again, although nothing has changed.
     fs::remove_file(&place).unwrap();
-    assert!(rig.sets.confirm(&rig.id, at(1)));
+    assert!(rig.confirm(at(1)));
     rig.restart();
     assert!(rig.current().is_some());
 }
@@ -418,13 +424,14 @@ fn only_the_sources_in_force_are_known() {
     rig.sets
         .put(&other, fresh_set(&["b"]), None, at(0))
         .unwrap();
+    rig.sets.keep(&other);
     rig.put(&fresh_set(&["a"]));
     rig.sets.retain(std::slice::from_ref(&other));
     assert!(rig.sets.current(&other, DAY).is_some());
     // Its last fetch ended after it had gone.
     fs::remove_file(Directory::of(rig.state.path()).file(&rig.id)).unwrap();
     assert_eq!(rig.put(&fresh_set(&["late"])), SetChange::Same);
-    assert!(!rig.sets.confirm(&rig.id, at(1)));
+    assert!(!rig.confirm(at(1)));
     assert!(rig.current().is_none());
     assert_eq!(rig.files().len(), 1);
 }
@@ -459,9 +466,10 @@ fn two_processes_may_share_a_directory() {
             scope.spawn(move || {
                 let sets = RemoteKeySets::new(state, clock.clone());
                 for _ in 0..10 {
-                    sets.put(id, document.clone(), None, at(0)).unwrap();
-                    sets.put(id, fresh_set(&["c"]), None, at(0)).unwrap();
-                    sets.put(id, document.clone(), None, at(0)).unwrap();
+                    for next in [document, &fresh_set(&["c"]), document] {
+                        sets.put(id, next.clone(), None, at(0)).unwrap();
+                        sets.keep(id);
+                    }
                     let next = RemoteKeySets::new(state, clock.clone());
                     assert!(next.current(id, DAY).is_some(), "never torn, never gone");
                 }
@@ -487,7 +495,7 @@ fn puts_at_once_end_with_the_newest_on_disk() {
             scope.spawn(|| {
                 for _ in 0..10 {
                     rig.put(&fresh_set(&["x"]));
-                    rig.sets.confirm(&rig.id, at(0));
+                    rig.confirm(at(0));
                 }
             });
         }

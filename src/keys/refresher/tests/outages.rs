@@ -186,6 +186,7 @@ async fn a_set_that_was_kept_on_disk_serves_while_the_provider_is_down() {
     let earlier = RemoteKeySets::new(world.directory.path(), clock);
     let set = crate::keys::testing::fresh_set(&["a"]);
     earlier.put(&id, set.clone(), None, now).unwrap();
+    earlier.keep(&id);
     world.settle([issuer]);
     world.pass(5).await;
     let status = world.status();
@@ -260,6 +261,7 @@ async fn a_kept_set_ages_as_well_after_the_clock_was_set_back() {
     let earlier = RemoteKeySets::new(world.directory.path(), Clock::manual(now).0);
     let set = crate::keys::testing::fresh_set(&["a"]);
     earlier.put(&id, set, None, now).unwrap();
+    earlier.keep(&id);
     world.settle([issuer]);
     world.pass(2).await;
     world.step(-50_000);
@@ -322,10 +324,33 @@ async fn a_kept_set_that_is_too_old_is_said_once() {
     let earlier = RemoteKeySets::new(world.directory.path(), Clock::manual(now).0);
     let set = crate::keys::testing::fresh_set(&["a"]);
     earlier.put(&id, set, None, now).unwrap();
+    earlier.keep(&id);
     for _ in 0..3 {
         assert!(world.held().is_none());
     }
     assert_eq!(world.said("WARN", "it is too old"), 1, "{}", world.log());
+}
+
+// In real time: time that stands still waits for what is being written.
+#[tokio::test]
+#[expect(
+    clippy::await_holding_lock,
+    reason = "the disk hangs while the test wants it"
+)]
+async fn a_disk_that_hangs_delays_no_key() {
+    let mut world = World::new(Answer::keys(&["a"]));
+    let registry = Arc::clone(&world.registry);
+    let hanging = registry.stop_the_disk();
+    world.settle([corp()]);
+    world.pass(1).await;
+    assert!(world.held().is_some());
+    assert_eq!(world.told(), 1);
+    let written = |world: &World| world.directory.path().join("key-sets").exists();
+    assert!(!written(&world));
+    drop(hanging);
+    while !written(&world) {
+        sleep(Duration::from_millis(5)).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -337,6 +362,7 @@ async fn a_directory_that_cannot_be_written_is_said_once_each_time() {
     let put = || {
         let set = crate::keys::testing::fresh_set(&["a"]);
         world.registry.put(&id, set, None, world.now()).unwrap();
+        world.registry.keep(&id);
     };
     for times in 1..3 {
         std::fs::write(&place, "a file").unwrap();

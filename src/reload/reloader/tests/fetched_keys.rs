@@ -91,6 +91,7 @@ impl Rig {
         let now = self.fixtures.clock.now();
         let put = self.fixtures.keys.put(&id, set(keys), None, now);
         assert!(put.is_ok());
+        self.fixtures.keys.keep(&id);
     }
 
     async fn tell(&self, issuer: &str) {
