@@ -146,7 +146,9 @@ fn label_changes(old: &Keys, new: &Keys) -> Option<String> {
 fn by_label<'k>(all: impl Iterator<Item = (Option<&'k str>, Digest)>) -> Keys {
     let mut keys = Keys::new();
     for (kid, thumbprint) in all {
-        let label = kid.map_or_else(|| URL_SAFE_NO_PAD.encode(thumbprint), str::to_owned);
+        // A provider names its keys as it likes: on one line.
+        let named = |kid: &str| kid.escape_debug().to_string();
+        let label = kid.map_or_else(|| URL_SAFE_NO_PAD.encode(thumbprint), named);
         keys.entry(label).or_default().insert(thumbprint);
     }
     keys

@@ -123,6 +123,11 @@ fn keys_are_told_apart_by_kid_and_thumbprint() {
         (set(&[a1]), set(&[a2]), Some("a replaced")),
         (set(&[]), set(&[b, a1]), Some("a added, b added")),
         (
+            set(&[]),
+            set(&[(Some("a\n\u{202e}b"), 1)]),
+            Some("a\\n\\u{202e}b added"),
+        ),
+        (
             set(&[bare]),
             set(&[]),
             Some("BAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQ removed"),
