@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::clock::Clock;
-use crate::config::{self, Certificates, Config, ConfigError, ConfigErrors, Limits, Place};
+use crate::config::{
+    self, Certificates, Config, ConfigError, ConfigErrors, KeySource, Limits, Place,
+};
 use crate::headers::{ClaimHeader, ClaimHeaders, StripSet, TrustedProxies};
 use crate::jwt::{Issuer, IssuerPolicy, SkippedKey};
 use crate::keys::{self, KeyClient, KeyRequester, LoadedKeys, LocalKeys, RemoteKeySets};
@@ -192,8 +194,15 @@ fn load_issuers(
     errors: &mut Vec<ConfigError>,
 ) -> Issuers {
     let mut issuers = Issuers::default();
-    for issuer in &config.issuers {
-        errors.extend(issuer.keys.remote().filter_map(ca_error));
+    for (index, issuer) in config.issuers.iter().enumerate() {
+        let sources = issuer.keys.sources().iter().enumerate();
+        errors.extend(sources.filter_map(|(at, source)| {
+            Some(ConfigError {
+                place: config.places.in_key_source(index, at, "ca"),
+                message: ca_problem(source)?,
+                hint: None,
+            })
+        }));
         match keys::load(issuer, &config.state_directory, sets) {
             Ok(loaded) => {
                 issuers.in_force.push(Arc::new(Issuer {
@@ -215,14 +224,13 @@ fn load_issuers(
 }
 
 /// What is wrong with the CA file of a remote source. What it fetches may be missing; a file that gateway.toml names may not.
-fn ca_error(source: &config::RemoteKeys) -> Option<ConfigError> {
-    source.ca.as_ref()?;
-    let error = KeyClient::new(source).err()?;
-    Some(ConfigError {
-        place: source.place.clone(),
-        message: format!("CA of remote keys: {error}"),
-        hint: None,
-    })
+fn ca_problem(source: &KeySource) -> Option<String> {
+    let KeySource::Remote(remote) = source else {
+        return None;
+    };
+    remote.ca.as_ref()?;
+    let error = KeyClient::new(remote).err()?;
+    Some(format!("CA of remote keys: {error}"))
 }
 
 /// The policy itself where it was in force before: then equality is one comparison of pointers.

@@ -183,7 +183,7 @@ fn a_ca_file_that_is_not_there_is_found_without_asking_anybody() {
     let remote = "{ discovery = true, ca = \"absent.pem\" }";
     for (keys, column) in [(remote.to_owned(), 33), (format!("[{remote}]"), 34)] {
         sandbox.write("gateway.toml", &config("https://corp.example/", &keys));
-        for arguments in [&["check"][..], &["check", "--online"]] {
+        for arguments in [&["check"][..], &["check", "--online"], &["run"]] {
             let ended = sandbox.run(arguments);
             assert_eq!(ended.code, Some(78), "{}", ended.err);
             assert_eq!(ended.err.matches("absent.pem").count(), 2, "{}", ended.err);
