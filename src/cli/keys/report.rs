@@ -102,10 +102,12 @@ impl Report {
             for source in &issuer.sources {
                 source.render(&mut text, now, colour);
             }
-            if issuer.keys.is_empty() {
+            // Those that are gone are listed, too.
+            if !issuer.keys.iter().any(|key| key.in_force) {
                 let word = colour.paint(Paint::Error, "no keys");
                 let _ = writeln!(text, "  {word}: tokens of this issuer get 503");
-            } else {
+            }
+            if !issuer.keys.is_empty() {
                 text.push_str(&table(&issuer.keys, now));
             }
             for key in issuer.skipped.iter().filter(|key| !key.of_other_use) {
@@ -341,6 +343,14 @@ tokens are counted since 1 hour ago
         let report = report(&json!({ "issuers": [{ "name": "corp" }] }));
         let shown = report.render(UnixTime::default(), Colour::OFF);
         assert_eq!(shown, "corp\n  no keys: tokens of this issuer get 503\n");
+        // Those that were dropped are listed all the same.
+        let dropped = json!({ "name": "corp", "keys": [{ "kid": "k1", "in_force": false }] });
+        let shown = self::report(&json!({ "issuers": [dropped] }));
+        let shown = shown.render(UnixTime::default(), Colour::OFF);
+        assert!(
+            shown.contains("  no keys: ") && shown.contains("  k1"),
+            "{shown}"
+        );
     }
 
     #[test]
@@ -352,6 +362,6 @@ tokens are counted since 1 hour ago
         }));
         let shown = report.render(UnixTime::default(), Colour::OFF);
         assert!(!shown.contains('\u{1b}'), "{shown}");
-        assert_eq!(shown.lines().count(), 3, "{shown}");
+        assert_eq!(shown.lines().count(), 4, "{shown}");
     }
 }
