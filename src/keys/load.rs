@@ -17,6 +17,9 @@ use super::{RemoteKeySets, SourceId, generated_key, usable_keys};
 /// Most bytes that are read of a key file: one more than a JWK Set may have, so that the parser sees that it is too large.
 const MAX_FILE: u64 = JWK_SET_MAX_BYTES as u64 + 1;
 
+/// Keys that are left out and have a line of the log each, at most.
+const TOLD: usize = 20;
+
 /// An issuer's keys, as loaded.
 #[derive(Debug)]
 pub struct LoadedKeys {
@@ -116,7 +119,8 @@ fn take(
 impl LoadedKeys {
     /// Says which keys are left out.
     pub fn log_skipped(&self, issuer: &str) {
-        for key in &self.skipped {
+        let (told, more) = told(&self.skipped);
+        for key in told {
             let (source, kid) = (key.source.as_deref(), key.kid.as_deref());
             let (index, error) = (key.index, &key.error);
             if error.is_of_other_use() {
@@ -125,7 +129,20 @@ impl LoadedKeys {
                 tracing::warn!(issuer, source, index, kid, %error, "a key is not used");
             }
         }
+        if more > 0 {
+            tracing::warn!(issuer, more, "more keys are not used");
+        }
     }
+}
+
+/// The keys that have a line of the log each, those that are wrong first, and how many have none: a provider that changes
+/// its set all the time must not fill the log with it.
+fn told(skipped: &[SkippedKey]) -> (Vec<&SkippedKey>, usize) {
+    let mut told: Vec<&SkippedKey> = skipped.iter().collect();
+    told.sort_by_key(|key| key.error.is_of_other_use());
+    told.truncate(TOLD);
+    let more = skipped.len() - told.len();
+    (told, more)
 }
 
 impl LocalKeys {

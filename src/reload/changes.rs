@@ -15,6 +15,9 @@ use crate::snapshot::Snapshot;
 
 use super::contents::{Contents, Digest};
 
+/// Most keys of an issuer that are named.
+const NAMED: usize = 20;
+
 /// What of a snapshot can be told apart.
 #[derive(Debug, Default)]
 pub(super) struct View {
@@ -139,6 +142,11 @@ fn label_changes(old: &Keys, new: &Keys) -> Option<String> {
     }
     for label in old.keys().filter(|label| !new.contains_key(*label)) {
         texts.push(format!("{label} removed"));
+    }
+    if texts.len() > NAMED {
+        let more = texts.len() - NAMED;
+        texts.truncate(NAMED);
+        texts.push(format!("and {more} more"));
     }
     (!texts.is_empty()).then(|| texts.join(", "))
 }

@@ -41,6 +41,20 @@ fn a_set_without_a_usable_key_says_why() {
 }
 
 #[test]
+fn of_many_keys_that_are_left_out_those_that_are_wrong_are_told_first() {
+    let wrong = |index| SkippedKey {
+        error: KeyError::Invalid("broken"),
+        ..skipped(index, None)
+    };
+    let all: Vec<_> = (0..90).map(|index| skipped(index, None)).collect();
+    let all = [all, vec![wrong(90), wrong(91)]].concat();
+    let (told, more) = told(&all);
+    let places: Vec<usize> = told.iter().map(|key| key.index).collect();
+    assert_eq!(places[..4], [90, 91, 0, 1]);
+    assert_eq!((places.len(), more), (TOLD, 72));
+}
+
+#[test]
 fn an_unreadable_file_is_named() {
     let directory = tempfile::tempdir().unwrap();
     for file in [directory.path().join("absent.pem"), directory.path().into()] {

@@ -138,6 +138,15 @@ fn keys_are_told_apart_by_kid_and_thumbprint() {
 }
 
 #[test]
+fn many_keys_are_not_named_one_by_one() {
+    let kids: Vec<String> = (0..100).map(|kid| format!("{kid:03}")).collect();
+    let all = by_label(kids.iter().map(|kid| (Some(&**kid), [1; 32])));
+    let text = label_changes(&Keys::new(), &all).unwrap();
+    assert!(text.starts_with("000 added, 001 added, "), "{text}");
+    assert!(text.ends_with("019 added, and 80 more"), "{text}");
+}
+
+#[test]
 fn a_remote_source_is_told_by_what_it_says_and_what_its_ca_holds() {
     let directory = tempfile::tempdir().unwrap();
     let ca = directory.path().join("ca.pem");
