@@ -7,8 +7,8 @@ use http::Uri;
 
 use crate::net::is_link_local_or_metadata;
 
-use super::RemoteKeys;
 use super::routes::is_host_name;
+use super::{KeyLocation, RemoteKeys};
 
 /// What the operator allows beyond the usual.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -116,8 +116,21 @@ pub fn parse_key_url(text: &str, rules: KeyUrlRules) -> Result<Uri, KeyUrlError>
     text.parse().map_err(|_| KeyUrlError::Characters)
 }
 
+impl RemoteKeys {
+    /// A URL of gateway.toml that is fetched in plain http from another machine.
+    #[must_use]
+    pub fn plain_http(&self) -> Option<&Uri> {
+        let urls = match &self.location {
+            KeyLocation::Discovery(urls) => urls.as_slice(),
+            KeyLocation::Jwks(url) => std::slice::from_ref(url),
+        };
+        urls.iter()
+            .find(|url| url.scheme_str() == Some("http") && !is_loopback(url))
+    }
+}
+
 /// Whether a URL leads to this machine, as far as one can see.
-pub(super) fn is_loopback(url: &Uri) -> bool {
+fn is_loopback(url: &Uri) -> bool {
     url.authority()
         .and_then(|authority| host(authority.as_str()).ok())
         .is_some_and(|host| host.is_loopback())
@@ -186,6 +199,7 @@ fn name_or_v4(text: &str) -> Result<UrlHost, KeyUrlError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Place;
 
     const STRICT: KeyUrlRules = KeyUrlRules {
         allow_http: false,
@@ -260,6 +274,37 @@ mod tests {
             assert_eq!(parse_key_url(text, STRICT).err(), Some(error), "{text}");
             assert_eq!(parse_key_url(text, LAX).err(), Some(error), "{text}");
         }
+    }
+
+    #[test]
+    fn plain_http_is_that_of_other_machines() {
+        let plain = |urls: &[&str]| {
+            let urls = urls.iter().map(|url| url.parse().unwrap());
+            let source = RemoteKeys {
+                location: KeyLocation::Discovery(urls.collect()),
+                allow_http: true,
+                allow_link_local: false,
+                ca: None,
+                proxy: None,
+                place: Place::default(),
+            };
+            source.plain_http().is_some()
+        };
+        for (url, expected) in [
+            ("https://a.test/keys", false),
+            ("http://a.test/keys", true),
+            ("http://10.0.0.1/keys", true),
+            ("http://localhost:8080/keys", false),
+            ("http://LOCALHOST/keys", false),
+            ("http://127.9.9.9/keys", false),
+            ("http://[::1]:1/keys", false),
+            ("http://[::ffff:127.0.0.1]/keys", false),
+            ("http://[2001:db8::1]/keys", true),
+            ("http://127.0.0.1.a.test/keys", true),
+        ] {
+            assert_eq!(plain(&[url]), expected, "{url}");
+        }
+        assert!(plain(&["https://a.test/x", "http://a.test/x"]));
     }
 
     proptest::proptest! {

@@ -1,6 +1,5 @@
 //! Keys that are fetched.
 
-use crate::config::key_url::is_loopback;
 use crate::config::{KeyLocation, KeySource, RemoteKeys};
 
 use super::warning::Findings;
@@ -18,7 +17,7 @@ pub(super) fn check(found: &mut Findings<'_>) {
 }
 
 fn check_remote(found: &mut Findings<'_>, issuer: &str, remote: &RemoteKeys, path: &str) {
-    if in_clear(remote) {
+    if remote.plain_http().is_some() {
         let message = format!(
             "keys of `{issuer}` come over plain HTTP: whoever is on the way can put in one of their own, and sign tokens \
              with it"
@@ -47,13 +46,4 @@ fn check_remote(found: &mut Findings<'_>, issuer: &str, remote: &RemoteKeys, pat
         let message = format!("`ca` for keys of `{issuer}` is not used: the URL is not https");
         found.warn("unused-ca", &format!("{path}.ca"), message);
     }
-}
-
-fn in_clear(remote: &RemoteKeys) -> bool {
-    let urls = match &remote.location {
-        KeyLocation::Discovery(urls) => urls.as_slice(),
-        KeyLocation::Jwks(url) => std::slice::from_ref(url),
-    };
-    urls.iter()
-        .any(|url| url.scheme_str() == Some("http") && !is_loopback(url))
 }

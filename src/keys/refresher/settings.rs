@@ -2,11 +2,9 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::net::IpAddr;
 use std::path::Path;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use http::Uri;
 
 use crate::config::{Issuer, KeyLocation, Place, RemoteKeys};
 use crate::keys::status::{SourceState, SourceStatus};
@@ -55,17 +53,6 @@ impl Settings {
         url.map(shown::url).unwrap_or_default()
     }
 
-    /// A URL that is fetched in plain text from another host.
-    pub(super) fn plain_http(&self) -> Option<&Uri> {
-        let (first, rest) = match &self.source.location {
-            KeyLocation::Discovery(urls) => (None, &urls[..]),
-            KeyLocation::Jwks(url) => (Some(url), &[][..]),
-        };
-        first.into_iter().chain(rest).find(|url| {
-            url.scheme() == Some(&http::uri::Scheme::HTTP) && !url.host().is_some_and(is_loopback)
-        })
-    }
-
     /// The status of a source of which nothing is known.
     pub(super) fn status(&self, id: &SourceId) -> SourceStatus {
         SourceStatus {
@@ -100,12 +87,6 @@ fn file_digest(file: &Path) -> io::Result<Digest> {
     let mut bytes = [0; 32];
     bytes.copy_from_slice(digest(&SHA256, &content).as_ref());
     Ok(bytes)
-}
-
-fn is_loopback(host: &str) -> bool {
-    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
-    host.eq_ignore_ascii_case("localhost")
-        || address.is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
 #[cfg(test)]
@@ -144,31 +125,5 @@ mod tests {
         let mut algorithms = settings(&plain());
         algorithms.issuer.policy.algorithms = [Algorithm::Rs256].into_iter().collect();
         assert!(!old.same_client(&algorithms));
-    }
-
-    #[test]
-    fn plain_http_is_that_of_other_hosts() {
-        for (url, plain) in [
-            ("https://a.test/keys", false),
-            ("http://a.test/keys", true),
-            ("http://10.0.0.1/keys", true),
-            ("http://localhost:8080/keys", false),
-            ("http://LOCALHOST/keys", false),
-            ("http://127.9.9.9/keys", false),
-            ("http://[::1]:1/keys", false),
-            ("http://[::ffff:127.0.0.1]/keys", false),
-            ("http://[2001:db8::1]/keys", true),
-            ("http://127.0.0.1.a.test/keys", true),
-        ] {
-            assert_eq!(
-                settings(&jwks_url(url)).plain_http().is_some(),
-                plain,
-                "{url}"
-            );
-        }
-        let mut second = jwks_url("https://a.test/keys");
-        let urls = ["https://a.test/x", "http://a.test/x"];
-        second.location = KeyLocation::Discovery(urls.map(|url| url.parse().unwrap()).to_vec());
-        assert!(settings(&second).plain_http().is_some());
     }
 }

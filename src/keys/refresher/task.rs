@@ -297,7 +297,7 @@ impl Task {
     }
 
     fn warn_of_the_way(&mut self) {
-        let url = self.settings.plain_http();
+        let url = self.settings.source.plain_http();
         let text = url.map(|_| {
             "the keys come in plain http: whoever is on the way can put in keys of their own"
                 .to_owned()
