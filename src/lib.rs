@@ -5,7 +5,7 @@
 //! | layer | modules | idea |
 //! |---|---|---|
 //! | 0 | [`clock`] [`secret`] [`json`] [`metrics`] | time is an argument; a secret cannot print itself |
-//! | 1 | [`jwt`] [`headers`] [`net`] | pure rules of tokens and fields; sockets |
+//! | 1 | [`jwt`] [`headers`] [`net`] [`passwords`] | pure rules of tokens, fields and passwords; sockets |
 //! | 2 | [`config`] | gateway.toml, parsed into a model that cannot be wrong |
 //! | 3 | [`routing`] [`keys`] [`upstream`] | which route, which keys, which server |
 //! | 4 | [`snapshot`] [`revocation`] [`token_cache`] | what one request sees; what is no longer believed; what a worker remembers |
@@ -27,6 +27,7 @@ pub mod jwt;
 pub mod keys;
 pub mod metrics;
 pub mod net;
+pub mod passwords;
 pub mod proxy;
 pub mod reload;
 pub mod revocation;

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 /// The table of `src/lib.rs`.
 const LAYERS: [(u8, &[&str]); 10] = [
     (0, &["clock", "secret", "json", "metrics"]),
-    (1, &["jwt", "headers", "net"]),
+    (1, &["jwt", "headers", "net", "passwords"]),
     (2, &["config"]),
     (3, &["routing", "keys", "upstream"]),
     (4, &["snapshot", "revocation", "token_cache"]),
