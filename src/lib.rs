@@ -7,7 +7,7 @@
 //! | 0 | [`clock`] [`secret`] [`json`] [`metrics`] | time is an argument; a secret cannot print itself |
 //! | 1 | [`jwt`] [`headers`] [`net`] [`passwords`] | pure rules of tokens, fields and passwords; sockets |
 //! | 2 | [`config`] | gateway.toml, parsed into a model that cannot be wrong |
-//! | 3 | [`routing`] [`keys`] [`upstream`] | which route, which keys, which server |
+//! | 3 | [`routing`] [`keys`] [`upstream`] [`store`] | which route, which keys, which server; what outlives the process |
 //! | 4 | [`snapshot`] [`revocation`] [`token_cache`] | what one request sees; what is no longer believed; what a worker remembers |
 //! | 5 | [`gate`] | the product: one synchronous decision |
 //! | 6 | [`proxy`] [`reload`] | from the decision to the upstream and back |
@@ -35,6 +35,7 @@ pub mod routing;
 pub mod secret;
 pub mod server;
 pub mod snapshot;
+pub mod store;
 pub mod telemetry;
 pub mod token_cache;
 pub mod upstream;

@@ -15,7 +15,7 @@ const LAYERS: [(u8, &[&str]); 10] = [
     (0, &["clock", "secret", "json", "metrics"]),
     (1, &["jwt", "headers", "net", "passwords"]),
     (2, &["config"]),
-    (3, &["routing", "keys", "upstream"]),
+    (3, &["routing", "keys", "upstream", "store"]),
     (4, &["snapshot", "revocation", "token_cache"]),
     (5, &["gate"]),
     (6, &["proxy", "reload"]),

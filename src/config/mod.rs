@@ -42,8 +42,8 @@ pub use key_url::{KeyUrlError, KeyUrlRules, parse_key_url};
 pub use model::{
     Admin, AdminAccess, Authentication, BadSignatureLimits, Certificates, Config, Host,
     HostPattern, Issuer, KeyLocation, KeyRefresh, KeySource, Keys, Limits, Log, LogFormat, PemFile,
-    Preflight, RemoteKeys, Route, Rule, SecretOrigin, SecretUse, Server, Test, Upstream,
-    UpstreamUrl,
+    Preflight, RemoteKeys, Route, Rule, SecretOrigin, SecretUse, Server, StoreConfig, StoreUrl,
+    Test, Upstream, UpstreamUrl,
 };
 pub use reference::{Key, reference};
 pub use resolve::{Environment, load, parse};

@@ -42,10 +42,41 @@ pub struct Config {
     pub routes: Vec<Route>,
     /// `[server] strip`: further names that clients may not send, exact or ending in `*`.
     pub strip: Vec<String>,
+    /// `[store]`; `None`: the file has none.
+    pub store: Option<StoreConfig>,
     /// Where the secrets of the configuration come from.
     pub secrets: Vec<SecretUse>,
     /// Where each key stands.
     pub places: Places,
+}
+
+impl Config {
+    /// Where the store is: in the state directory where the file has no `[store]`.
+    #[must_use]
+    pub fn store_url(&self) -> StoreUrl {
+        let default = || StoreUrl::Sqlite(self.state_directory.join(defaults::STORE_FILE));
+        self.store
+            .as_ref()
+            .map_or_else(default, |store| store.url.clone())
+    }
+}
+
+/// `[store]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreConfig {
+    /// Where its URL stands, else it itself.
+    pub place: Place,
+    /// Where it is. A change needs a restart.
+    pub url: StoreUrl,
+}
+
+/// Where the store is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreUrl {
+    /// A file, which is made when it is missing.
+    Sqlite(PathBuf),
+    /// `postgres://..`, a secret because a password may be in it.
+    Postgres(Secret),
 }
 
 /// A secret of the configuration: not its value, only where it was kept.

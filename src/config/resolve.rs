@@ -123,6 +123,7 @@ pub fn parse(
         upstreams: parts.upstreams,
         routes: parts.routes,
         strip: parts.strip,
+        store: None,
         secrets: parts.secrets,
         places,
     })
