@@ -74,4 +74,3 @@ impl Bcrypt {
         equal.is_ok() && whole
     }
 }
-

@@ -183,4 +183,3 @@ impl fmt::Debug for PasswordHash {
         write!(f, "PasswordHash({}, redacted)", self.kind().name())
     }
 }
-

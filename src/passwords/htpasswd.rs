@@ -126,4 +126,3 @@ impl Apr1 {
         text
     }
 }
-

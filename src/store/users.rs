@@ -1,107 +1,242 @@
-//! Users and the audit trail.
+//! Users: every change is one transaction, with its line in the trail.
 
-use crate::config::StoreUrl;
+use std::collections::HashMap;
+
+use serde_json::Value;
+use sqlx::query_as;
+use uuid::Uuid;
+
 use crate::passwords::PasswordHash;
 
-use super::{
-    Actor, AuditEvent, AuditFilter, Existing, ImportReport, NewUser, StoreError, User, UserName,
-};
+use super::database::{Change, read, run};
+use super::rows::{UserRow, user_columns};
+use super::{Action, Actor, Existing, ImportReport, NewUser, Store, StoreError, User, UserName};
 
-/// An open store. Clones share its connections.
-#[derive(Clone, Debug)]
-pub struct Store {}
-
-const NOT_BUILT: &str = "not built yet";
-
-#[expect(clippy::unused_async, reason = "signatures to build against")]
 impl Store {
-    /// Opens it and brings its tables up to date; makes the SQLite file if there is none.
-    ///
-    /// # Errors
-    /// It cannot be reached, or its tables are not ours.
-    pub async fn open(_url: &StoreUrl) -> Result<Self, StoreError> {
-        Err(StoreError::Config(NOT_BUILT.into()))
-    }
-
-    /// Waits until every connection is closed.
-    pub async fn close(self) {}
-
     /// Adds a user.
     ///
     /// # Errors
-    /// [`StoreError::AlreadyExists`], or the store's.
-    pub async fn add_user(&self, _user: &NewUser, _by: &Actor) -> Result<User, StoreError> {
-        Err(StoreError::Config(NOT_BUILT.into()))
+    /// [`StoreError::AlreadyExists`], or what is wrong with the store.
+    pub async fn add_user(&self, user: &NewUser, by: &Actor) -> Result<User, StoreError> {
+        let mut change = self.change().await?;
+        let Some(row) = insert(&mut change, user).await? else {
+            return Err(StoreError::AlreadyExists(user.name().to_string()));
+        };
+        let added = User::try_from(row)?;
+        let subject = (added.id, added.name.as_str());
+        change.record(by, Action::UserAdded, subject).await?;
+        change.commit().await?;
+        Ok(added)
     }
 
     /// The user of this name.
     ///
     /// # Errors
-    /// The store's.
-    pub async fn user(&self, _name: &UserName) -> Result<Option<User>, StoreError> {
-        Err(StoreError::Config(NOT_BUILT.into()))
+    /// What is wrong with the store.
+    pub async fn user(&self, name: &UserName) -> Result<Option<User>, StoreError> {
+        let row: Option<UserRow> = read!(self, readers => {
+            query_as(concat!("SELECT ", user_columns!(), " FROM users WHERE name_key = $1"))
+                .bind(name.key())
+                .fetch_optional(readers)
+        })?;
+        row.map(User::try_from).transpose()
     }
 
-    /// At most `limit` users in the order of their names' keys, those after `after`.
+    /// At most `limit` users in the order of [`UserName::key`], those after `after`.
     ///
     /// # Errors
-    /// The store's.
+    /// What is wrong with the store.
     pub async fn users(
         &self,
-        _after: Option<&UserName>,
-        _limit: u32,
+        after: Option<&UserName>,
+        limit: u32,
     ) -> Result<Vec<User>, StoreError> {
-        Err(StoreError::Config(NOT_BUILT.into()))
+        let rows: Vec<UserRow> = read!(self, readers => {
+            // No key is empty.
+            query_as(concat!(
+                "SELECT ",
+                user_columns!(),
+                " FROM users WHERE name_key > $1 ORDER BY name_key LIMIT $2",
+            ))
+                .bind(after.map_or("", UserName::key))
+                .bind(i64::from(limit))
+                .fetch_all(readers)
+        })?;
+        rows.into_iter().map(User::try_from).collect()
     }
 
-    /// Sets a password, or takes it away.
+    /// Sets a password, or takes it away: then nobody can sign in as this user.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], or the store's.
+    /// [`StoreError::NotFound`], or what is wrong with the store.
     pub async fn set_password(
         &self,
-        _name: &UserName,
-        _hash: Option<&PasswordHash>,
-        _by: &Actor,
+        name: &UserName,
+        hash: Option<&PasswordHash>,
+        by: &Actor,
     ) -> Result<(), StoreError> {
-        Err(StoreError::Config(NOT_BUILT.into()))
+        let mut change = self.change().await?;
+        let changed: Option<(Uuid, String)> = run!(&mut change, connection => {
+            query_as(
+                "UPDATE users SET password = $1, changed = clock.now, password_changed = clock.now \
+                 FROM clock WHERE name_key = $2 RETURNING id, name",
+            )
+            .bind(hash.map(PasswordHash::as_str))
+            .bind(name.key())
+            .fetch_optional(connection)
+        })?;
+        let Some((id, written)) = changed else {
+            return Err(StoreError::NotFound(name.to_string()));
+        };
+        let action = match hash {
+            Some(_) => Action::PasswordSet,
+            None => Action::PasswordRemoved,
+        };
+        change.record(by, action, (id, &written)).await?;
+        change.commit().await
     }
 
-    /// Whether anything changed.
+    /// Disables a user or enables it again; the answer is whether anything changed.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], or the store's.
+    /// [`StoreError::NotFound`], or what is wrong with the store.
     pub async fn set_disabled(
         &self,
-        _name: &UserName,
-        _disabled: bool,
-        _by: &Actor,
+        name: &UserName,
+        disabled: bool,
+        by: &Actor,
     ) -> Result<bool, StoreError> {
-        Err(StoreError::Config(NOT_BUILT.into()))
+        let mut change = self.change().await?;
+        let changed: Option<(Uuid, String)> = run!(&mut change, connection => {
+            query_as(
+                "UPDATE users SET disabled = $1, changed = clock.now \
+                 FROM clock WHERE name_key = $2 AND disabled <> $1 RETURNING id, name",
+            )
+            .bind(disabled)
+            .bind(name.key())
+            .fetch_optional(connection)
+        })?;
+        let Some((id, written)) = changed else {
+            let there: Option<(i64,)> = run!(&mut change, connection => {
+                query_as("SELECT created FROM users WHERE name_key = $1")
+                    .bind(name.key())
+                    .fetch_optional(connection)
+            })?;
+            return match there {
+                Some(_) => Ok(false),
+                None => Err(StoreError::NotFound(name.to_string())),
+            };
+        };
+        let action = if disabled {
+            Action::UserDisabled
+        } else {
+            Action::UserEnabled
+        };
+        change.record(by, action, (id, &written)).await?;
+        change.commit().await?;
+        Ok(true)
     }
 
-    /// All of them, or none.
+    /// Adds all of them, or none.
     ///
     /// # Errors
-    /// [`StoreError::AlreadyExists`] where that fails and for a name that stands there twice, or the store's.
+    /// [`StoreError::AlreadyExists`] if that is to fail, [`StoreError::Twice`], or what is wrong with the store.
     pub async fn import_users(
         &self,
-        _users: &[NewUser],
-        _existing: Existing,
-        _by: &Actor,
+        users: &[NewUser],
+        existing: Existing,
+        by: &Actor,
     ) -> Result<ImportReport, StoreError> {
-        Err(StoreError::Config(NOT_BUILT.into()))
+        refuse_twice(users)?;
+        let mut change = self.change().await?;
+        let mut report = ImportReport::default();
+        for user in users {
+            let (id, written, action) = if let Some(row) = insert(&mut change, user).await? {
+                report.added += 1;
+                let added = User::try_from(row)?;
+                (added.id, added.name.to_string(), Action::UserAdded)
+            } else {
+                match existing {
+                    Existing::Fail => {
+                        return Err(StoreError::AlreadyExists(user.name().to_string()));
+                    }
+                    Existing::Skip => {
+                        report.skipped += 1;
+                        continue;
+                    }
+                    Existing::Replace => {
+                        report.replaced += 1;
+                        let (id, written) = replace(&mut change, user).await?;
+                        (id, written, Action::UserReplaced)
+                    }
+                }
+            };
+            change.record(by, action, (id, &written)).await?;
+        }
+        change.commit().await?;
+        Ok(report)
     }
+}
 
-    /// At most `limit` events, the latest first.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn audit(
-        &self,
-        _filter: &AuditFilter,
-        _limit: u32,
-    ) -> Result<Vec<AuditEvent>, StoreError> {
-        Err(StoreError::Config(NOT_BUILT.into()))
+/// The new row, unless there is one of that name.
+async fn insert(change: &mut Change, user: &NewUser) -> Result<Option<UserRow>, StoreError> {
+    let (roles, scopes) = (json(user.grants().roles()), json(user.grants().scopes()));
+    let claims = user.grants().claims_json();
+    run!(change, connection => {
+        // `WHERE TRUE`: SQLite would take `ON` for that of a join.
+        query_as(concat!(
+            "INSERT INTO users (id, name, name_key, password, roles, scopes, claims, \
+                 created, changed, password_changed) \
+             SELECT $1, $2, $3, $4, $5, $6, $7, now, now, now FROM clock WHERE TRUE \
+             ON CONFLICT (name_key) DO NOTHING RETURNING ",
+            user_columns!(),
+        ))
+        .bind(Uuid::now_v7())
+        .bind(user.name().as_str())
+        .bind(user.name().key())
+        .bind(user.password().map(PasswordHash::as_str))
+        .bind(&roles)
+        .bind(&scopes)
+        .bind(&claims)
+        .fetch_optional(connection)
+    })
+}
+
+/// Replaces what an import brings; the name stays as it was written first. The answer is the user's id and that name.
+async fn replace(change: &mut Change, user: &NewUser) -> Result<(Uuid, String), StoreError> {
+    let (roles, scopes) = (json(user.grants().roles()), json(user.grants().scopes()));
+    let claims = user.grants().claims_json();
+    run!(change, connection => {
+        query_as(
+            "UPDATE users SET password = $1, roles = $2, scopes = $3, claims = $4, \
+                 changed = clock.now, password_changed = clock.now \
+             FROM clock WHERE name_key = $5 RETURNING id, name",
+        )
+        .bind(user.password().map(PasswordHash::as_str))
+        .bind(&roles)
+        .bind(&scopes)
+        .bind(&claims)
+        .bind(user.name().key())
+        .fetch_one(connection)
+    })
+}
+
+fn refuse_twice(users: &[NewUser]) -> Result<(), StoreError> {
+    let mut seen: HashMap<&str, &UserName> = HashMap::with_capacity(users.len());
+    for user in users {
+        if let Some(first) = seen.insert(user.name().key(), user.name()) {
+            let names = (first.to_string(), user.name().to_string());
+            return Err(StoreError::Twice(names.0, names.1));
+        }
     }
+    Ok(())
+}
+
+/// Names as they are stored.
+fn json(names: &[Box<str>]) -> String {
+    names
+        .iter()
+        .map(|name| &**name)
+        .collect::<Value>()
+        .to_string()
 }

@@ -1,0 +1,84 @@
+//! A server that is not there, does not let one in, or goes away: told clearly, and never with the password.
+
+use std::net::TcpListener;
+
+use portcullis::config::StoreUrl;
+use portcullis::secret::Secret;
+use portcullis::store::{Store, StoreError};
+
+use crate::place::{Place, by, names, user};
+
+async fn refused(url: &str) -> StoreError {
+    let url = StoreUrl::Postgres(Secret::new(url.as_bytes().to_vec()));
+    assert!(!format!("{url:?}").contains("hunter2"));
+    let error = Store::open(&url).await.unwrap_err();
+    let shown = format!("{error} {error:?}");
+    assert!(!shown.contains("hunter2"), "{shown}");
+    error
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_told_at_once() {
+    // A port that was free a moment ago.
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let error = refused(&format!("postgres://alice:hunter2@127.0.0.1:{port}/db")).await;
+    assert!(error.is_unavailable(), "{error:?}");
+    assert!(error.to_string().contains("refused"), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_that_says_nothing_is_not_waited_for_for_ever() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let error = refused(&format!("postgres://alice:hunter2@127.0.0.1:{port}/db")).await;
+    assert!(error.is_unavailable(), "{error:?}");
+    assert!(error.to_string().contains("within 5 s"), "{error}");
+}
+
+#[tokio::test]
+async fn a_url_that_is_none_is_told_without_it() {
+    for url in [
+        "postgres://alice:hunter2@[::1/db",
+        "postgres://alice:hunter2@localhost:port/db",
+        "postgres://localhost/db?sslmode=hunter2",
+        "hunter2",
+    ] {
+        let error = refused(url).await;
+        assert!(matches!(error, StoreError::Config(_)), "{url}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_is_not_there_is_told() {
+    let Ok(server) = std::env::var("PORTCULLIS_TEST_POSTGRES") else {
+        return;
+    };
+    let (server, _) = server.rsplit_once('/').unwrap();
+    let error = refused(&format!("{server}/nowhere")).await;
+    assert!(error.is_unavailable(), "{error:?}");
+    assert!(
+        error.to_string().contains("\"nowhere\" does not exist"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn connections_that_the_server_ends_are_made_anew() {
+    let Some(place) = Place::postgres().await else {
+        return;
+    };
+    let store = place.open().await;
+    store.add_user(&user("alice"), &by()).await.unwrap();
+    // A restart, as far as one can see from here.
+    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = ";
+    place
+        .execute(&format!("{end}'{}'", place.application()))
+        .await;
+    assert_eq!(names(&store).await, ["alice"]);
+    store.add_user(&user("bob"), &by()).await.unwrap();
+    place.remove().await;
+}

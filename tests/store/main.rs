@@ -1,0 +1,37 @@
+//! The store as its users see it: one suite, on SQLite and on PostgreSQL.
+//!
+//! PostgreSQL's half runs where `PORTCULLIS_TEST_POSTGRES` names a server, as `tests/real/postgres.sh` does; each test makes
+//! a schema of its own there.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on stops here")]
+
+mod audit;
+mod children;
+mod faults;
+mod imports;
+mod place;
+mod schema;
+mod sqlite_file;
+mod users;
+
+/// Every test that is named, on both databases.
+macro_rules! on_both {
+    ($($test:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                super::$test(&crate::place::Place::sqlite()).await;
+            })+
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                if let Some(place) = crate::place::Place::postgres().await {
+                    super::$test(&place).await;
+                    place.remove().await;
+                }
+            })+
+        }
+    };
+}
+pub(crate) use on_both;
