@@ -14,6 +14,7 @@ const HEADINGS: &[(&str, &str)] = &[
     ("server.limits", "## [server.limits]"),
     ("admin", "## [admin]"),
     ("log", "## [log]"),
+    ("store", "## [store]"),
     ("issuers", "## [[issuers]]"),
     ("issuers.keys", "### keys"),
     ("issuers.keys.pem_files", "### pem_files"),

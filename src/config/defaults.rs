@@ -153,5 +153,8 @@ pub(super) const MOST_KEYS_STALE_FOR: Duration = Duration::from_hours(30 * 24);
 /// Shortest of these times: 1 s, as often as the refresher looks at the clock.
 pub(super) const LEAST_KEY_TIME: Duration = Duration::from_secs(1);
 
-/// The store where no URL says otherwise: a file of the state directory.
+/// `[store] url`: a file of the state directory, which asks for no server.
+pub(super) const STORE_URL: &str = "sqlite:portcullis.db";
+
+/// The file of [`STORE_URL`].
 pub(super) const STORE_FILE: &str = "portcullis.db";

@@ -136,6 +136,11 @@ fn is_loopback(url: &Uri) -> bool {
         .is_some_and(|host| host.is_loopback())
 }
 
+/// Whether this is a host, with or without a port.
+pub(super) fn is_host(authority: &str) -> bool {
+    host(authority).is_ok()
+}
+
 enum UrlHost {
     Name(Box<str>),
     Address(IpAddr),

@@ -4,7 +4,7 @@
 //! One file for each idea: `raw` and `source` hold the text as a tree with places, `interpolate` and `overrides` fill
 //! it in from files and the environment, `reader` takes keys out of tables (and so knows which keys there are), `expect`
 //! takes values out of keys, and `server`, `issuers` (with `keys`, `remote_keys` and `key_url`), `upstreams`, `routes`,
-//! `claims` build the model. Nothing here opens a key or a certificate, or connects to anything.
+//! `claims`, `store` build the model. Nothing here opens a key or a certificate, or connects to anything.
 
 mod check;
 mod claims;
@@ -28,6 +28,7 @@ mod resolve;
 mod routes;
 mod server;
 mod source;
+mod store;
 mod suggest;
 #[cfg(test)]
 mod testing;

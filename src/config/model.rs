@@ -15,6 +15,7 @@ use crate::json::ClaimPath;
 use crate::jwt::{Algorithm, IssuerPolicy};
 use crate::secret::Secret;
 
+use super::store::default_url;
 use super::{Place, Places, defaults};
 
 /// A whole configuration.
@@ -54,10 +55,10 @@ impl Config {
     /// Where the store is: in the state directory where the file has no `[store]`.
     #[must_use]
     pub fn store_url(&self) -> StoreUrl {
-        let default = || StoreUrl::Sqlite(self.state_directory.join(defaults::STORE_FILE));
-        self.store
-            .as_ref()
-            .map_or_else(default, |store| store.url.clone())
+        match &self.store {
+            Some(store) => store.url.clone(),
+            None => default_url(&self.state_directory),
+        }
     }
 }
 
@@ -75,7 +76,7 @@ pub struct StoreConfig {
 pub enum StoreUrl {
     /// A file, which is made when it is missing.
     Sqlite(PathBuf),
-    /// `postgres://..`, a secret because a password may be in it.
+    /// `postgres://..`, checked; a secret because a password may be in it.
     Postgres(Secret),
 }
 

@@ -116,6 +116,17 @@ impl<'a> Reader<'a> {
             )
     }
 
+    /// A string whose default is not read like one that was typed; `None` if it is absent, or wrong.
+    pub(super) fn text_with_default(
+        &mut self,
+        key: &'static str,
+        default: &str,
+    ) -> Option<At<&'a Text>> {
+        let node = self.node(key, || Some(quoted(default)))?;
+        let text = self.expect_text(key, node)?;
+        self.refuse_empty(key, &text).then_some(text)
+    }
+
     /// A boolean.
     pub(super) fn boolean(&mut self, key: &'static str, default: bool) -> bool {
         let Some(node) = self.node(key, || Some(default.to_string())) else {

@@ -27,6 +27,7 @@ tls = {}
 [server.limits]
 [admin]
 [log]
+[store]
 [[issuers]]
 keys = { pem_files = [{}] }
 [[upstreams]]

@@ -20,7 +20,7 @@ use super::source::{Origin, Places, Source};
 use super::upstreams::upstreams;
 use super::{
     Admin, Config, ConfigError, ConfigErrors, Issuer, Log, Place, Route, SecretUse, Server,
-    Upstream,
+    StoreConfig, Upstream,
 };
 
 /// The environment variables that matter, taken once.
@@ -123,7 +123,7 @@ pub fn parse(
         upstreams: parts.upstreams,
         routes: parts.routes,
         strip: parts.strip,
-        store: None,
+        store: parts.store,
         secrets: parts.secrets,
         places,
     })
@@ -138,6 +138,7 @@ pub(super) struct Parts {
     upstreams: Vec<Upstream>,
     routes: Vec<Route>,
     strip: Vec<String>,
+    store: Option<StoreConfig>,
     secrets: Vec<SecretUse>,
 }
 
@@ -148,6 +149,8 @@ pub(super) fn read<'a>(root: &'a Table, context: &'a Context<'a>) -> Parts {
     let (server, strip) = super::server::server(reader.table("server", "server"));
     let admin = super::server::admin(reader.table("admin", "admin"), &server, &mut secrets);
     let log = super::server::log(reader.table("log", "log"));
+    let has_store = reader.has("store");
+    let store = super::store::store(reader.table("store", "store"), &mut secrets);
     let (issuers, issuer_names) = issuers(reader.tables("issuers", "issuers"), &mut secrets);
     let (mut upstreams, upstream_names) = upstreams(reader.tables("upstreams", "upstreams"));
     let claim_headers = claim_headers(&mut reader);
@@ -167,6 +170,7 @@ pub(super) fn read<'a>(root: &'a Table, context: &'a Context<'a>) -> Parts {
         upstreams,
         routes,
         strip,
+        store: has_store.then_some(store),
         secrets,
     }
 }

@@ -267,18 +267,28 @@ fn after_secret_name(line: &str) -> Option<usize> {
     Some(line[end..].find('=').map_or(end, |equals| end + equals + 1))
 }
 
-/// User and password of every URL.
+/// User and password of every URL, and what stands behind `password=`.
+///
+/// Of a database's URL everything up to the last `@`: a password that should have been percent-encoded may hold anything.
 fn credentials(text: &str) -> Vec<Range<usize>> {
+    let ends = |c: char| c.is_whitespace() || matches!(c, '"' | '\'');
     let begins = text.match_indices("://").map(|(at, mark)| at + mark.len());
-    begins
-        .filter_map(|start| {
-            let rest = &text[start..];
-            let over = |c: char| c.is_whitespace() || matches!(c, '/' | '"' | '\'' | '?' | '#');
-            let authority = &rest[..rest.find(over).unwrap_or(rest.len())];
-            let end = authority.rfind('@')?;
-            Some(start..start + end)
-        })
-        .collect()
+    let authorities = begins.filter_map(|start| {
+        let rest = &text[start..];
+        let web = ["http://", "https://"];
+        let is_web = web.iter().any(|scheme| text[..start].ends_with(scheme));
+        let over = |c: char| ends(c) || (is_web && matches!(c, '/' | '?' | '#'));
+        let authority = &rest[..rest.find(over).unwrap_or(rest.len())];
+        let end = authority.rfind('@')?;
+        Some(start..start + end)
+    });
+    let named = text.match_indices("password=").map(|(at, name)| {
+        let start = at + name.len();
+        let rest = &text[start..];
+        let over = |c: char| ends(c) || c == '&';
+        start..start + rest.find(over).unwrap_or(rest.len())
+    });
+    authorities.chain(named).collect()
 }
 
 /// A URL as errors may show it.
@@ -369,6 +379,10 @@ mod tests {
                 "keys = { pem_files = [\"h\"] }",
             ),
             ("url = \"http://u:p@h/@\"", "url = \"http://***@h/@\""),
+            (
+                "url = 'postgres://u:p/@h/d?password=p&x'",
+                "url = 'postgres://****@h/d?password=*&x'",
+            ),
         ] {
             assert_eq!(source(text).text, shown);
         }

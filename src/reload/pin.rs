@@ -29,6 +29,10 @@ pub(super) fn pin(running: &Config, new: &mut Config) -> Vec<String> {
     if keep("[log]", running.log != new.log) {
         new.log.clone_from(&running.log);
     }
+    let url = |config: &Config| config.store.as_ref().map(|store| store.url.clone());
+    if keep("[store] url", url(running) != url(new)) {
+        new.store.clone_from(&running.store);
+    }
     let differs = running.state_directory != new.state_directory;
     if keep("the state directory", differs) {
         new.state_directory.clone_from(&running.state_directory);
@@ -40,7 +44,7 @@ pub(super) fn pin(running: &Config, new: &mut Config) -> Vec<String> {
 mod tests {
     use std::num::NonZeroUsize;
 
-    use crate::config::{AdminAccess, Certificates};
+    use crate::config::{AdminAccess, Certificates, Place, StoreConfig, StoreUrl};
     use crate::reload::testing::config;
     use crate::secret::Secret;
 
@@ -58,7 +62,7 @@ mod tests {
     #[test]
     fn what_needs_a_restart_is_said_and_kept() {
         let old = config();
-        let cases: [(&str, Change); 6] = [
+        let cases: [(&str, Change); 7] = [
             ("[server] listen", |c| {
                 c.server.listen = vec!["[::1]:9".parse().unwrap()];
             }),
@@ -70,6 +74,12 @@ mod tests {
             }),
             ("[admin] listen", |c| c.admin.listen = None),
             ("[log]", |c| c.log.access = !c.log.access),
+            ("[store] url", |c| {
+                c.store = Some(StoreConfig {
+                    place: Place::default(),
+                    url: StoreUrl::Sqlite("x".into()),
+                });
+            }),
             ("the state directory", |c| c.state_directory = "x".into()),
         ];
         for (name, change) in cases {
@@ -78,6 +88,7 @@ mod tests {
             assert_eq!(new.server, old.server);
             assert_eq!(new.admin, old.admin);
             assert_eq!(new.log, old.log);
+            assert_eq!(new.store, old.store);
             assert_eq!(new.state_directory, old.state_directory);
         }
     }

@@ -4,6 +4,7 @@ mod access;
 mod keys;
 mod network;
 mod secrets;
+mod store;
 mod warning;
 
 pub use warning::{WARNING_CODES, Warning, warnings};

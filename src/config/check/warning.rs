@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::config::error::report;
 use crate::config::{Config, Place};
 
-use super::{access, keys, network, secrets};
+use super::{access, keys, network, secrets, store};
 
 /// One dangerous setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +55,7 @@ pub const WARNING_CODES: &[&str] = &[
     "sender-binding-ignored",
     "server-timing-for-everyone",
     "shared-secret",
+    "store-without-tls",
     "token-to-clear-text-upstream",
     "tokens-over-plaintext",
     "trusts-everyone",
@@ -76,6 +77,7 @@ pub fn warnings(config: &Config) -> Vec<Warning> {
     access::check(&mut found);
     keys::check(&mut found);
     secrets::check(&mut found);
+    store::check(&mut found);
     // Elsewhere than on Linux there is no such file, and nothing to say.
     if let Ok(limits) = std::fs::read_to_string(Path::new("/proc/self/limits")) {
         network::check_file_limit(&mut found, &limits);

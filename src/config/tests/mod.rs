@@ -8,3 +8,4 @@ mod bad_server;
 mod environment;
 mod good;
 mod remote_keys;
+mod store;
