@@ -13,6 +13,7 @@ pub struct NewUser {
     name: UserName,
     password: Option<PasswordHash>,
     grants: Grants,
+    disabled: bool,
 }
 
 impl NewUser {
@@ -23,6 +24,7 @@ impl NewUser {
             name,
             password,
             grants: Grants::default(),
+            disabled: false,
         }
     }
 
@@ -30,6 +32,15 @@ impl NewUser {
     #[must_use]
     pub fn with_grants(self, grants: Grants) -> Self {
         Self { grants, ..self }
+    }
+
+    /// One who may not sign in until it is enabled.
+    #[must_use]
+    pub fn disabled(self) -> Self {
+        Self {
+            disabled: true,
+            ..self
+        }
     }
 
     /// Its name.
@@ -48,6 +59,12 @@ impl NewUser {
     #[must_use]
     pub fn grants(&self) -> &Grants {
         &self.grants
+    }
+
+    /// Whether it may not sign in.
+    #[must_use]
+    pub fn is_disabled(&self) -> bool {
+        self.disabled
     }
 }
 

@@ -25,6 +25,9 @@ impl Store {
         let added = User::try_from(row)?;
         let subject = (added.id, added.name.as_str());
         change.record(by, Action::UserAdded, subject).await?;
+        if user.is_disabled() {
+            change.record(by, Action::UserDisabled, subject).await?;
+        }
         change.commit().await?;
         Ok(added)
     }
@@ -172,6 +175,10 @@ impl Store {
                 }
             };
             change.record(by, action, (id, &written)).await?;
+            if user.is_disabled() {
+                let action = Action::UserDisabled;
+                change.record(by, action, (id, &written)).await?;
+            }
         }
         change.commit().await?;
         Ok(report)
@@ -185,9 +192,9 @@ async fn insert(change: &mut Change, user: &NewUser) -> Result<Option<UserRow>, 
     run!(change, connection => {
         // `WHERE TRUE`: SQLite would take `ON` for that of a join.
         query_as(concat!(
-            "INSERT INTO users (id, name, name_key, password, roles, scopes, claims, \
+            "INSERT INTO users (id, name, name_key, password, roles, scopes, claims, disabled, \
                  created, changed, password_changed) \
-             SELECT $1, $2, $3, $4, $5, $6, $7, now, now, now FROM clock WHERE TRUE \
+             SELECT $1, $2, $3, $4, $5, $6, $7, $8, now, now, now FROM clock WHERE TRUE \
              ON CONFLICT (name_key) DO NOTHING RETURNING ",
             user_columns!(),
         ))
@@ -198,6 +205,7 @@ async fn insert(change: &mut Change, user: &NewUser) -> Result<Option<UserRow>, 
         .bind(&roles)
         .bind(&scopes)
         .bind(&claims)
+        .bind(user.is_disabled())
         .fetch_optional(connection)
     })
 }
@@ -209,6 +217,7 @@ async fn replace(change: &mut Change, user: &NewUser) -> Result<(Uuid, String), 
     run!(change, connection => {
         query_as(
             "UPDATE users SET password = $1, roles = $2, scopes = $3, claims = $4, \
+                 disabled = users.disabled OR $6, \
                  changed = clock.now, password_changed = clock.now \
              FROM clock WHERE name_key = $5 RETURNING id, name",
         )
@@ -217,6 +226,7 @@ async fn replace(change: &mut Change, user: &NewUser) -> Result<(Uuid, String), 
         .bind(&scopes)
         .bind(&claims)
         .bind(user.name().key())
+        .bind(user.is_disabled())
         .fetch_one(connection)
     })
 }

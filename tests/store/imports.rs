@@ -10,6 +10,7 @@ on_both!(
     one_that_is_there_leaves_nothing,
     those_who_are_there_are_skipped,
     those_who_are_there_are_replaced,
+    those_who_may_not_sign_in_are_disabled_at_once,
     a_name_that_stands_twice_leaves_nothing,
     what_the_database_refuses_leaves_nothing,
 );
@@ -82,6 +83,42 @@ async fn those_who_are_there_are_replaced(place: &Place) {
     assert_eq!(
         actions(&store).await[2..],
         ["user.added alice", "user.replaced Bob"]
+    );
+}
+
+async fn those_who_may_not_sign_in_are_disabled_at_once(place: &Place) {
+    let store = place.open().await;
+    let eve = store
+        .add_user(&user("eve").disabled(), &by())
+        .await
+        .unwrap();
+    assert!(eve.disabled);
+    store.add_user(&user("bob"), &by()).await.unwrap();
+    let users = [
+        user("alice"),
+        user("bob").disabled(),
+        user("carol").disabled(),
+    ];
+    store
+        .import_users(&users, Existing::Replace, &by())
+        .await
+        .unwrap();
+    for user in store.users(None, 10).await.unwrap() {
+        let expected = user.name != name("alice");
+        assert_eq!(user.disabled, expected, "{}", user.name);
+    }
+    assert_eq!(
+        actions(&store).await,
+        [
+            "user.added eve",
+            "user.disabled eve",
+            "user.added bob",
+            "user.added alice",
+            "user.replaced bob",
+            "user.disabled bob",
+            "user.added carol",
+            "user.disabled carol",
+        ]
     );
 }
 
