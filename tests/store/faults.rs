@@ -82,3 +82,55 @@ async fn connections_that_the_server_ends_are_made_anew() {
     store.add_user(&user("bob"), &by()).await.unwrap();
     place.remove().await;
 }
+
+#[tokio::test]
+async fn a_wrong_password_is_told_and_not_shown() {
+    let Some((user, _, rest)) = with_password() else {
+        return;
+    };
+    let error = refused(&format!("postgres://{user}:hunter2@{rest}")).await;
+    assert!(error.is_unavailable(), "{error:?}");
+    assert!(
+        error.to_string().contains("password authentication failed"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn the_certificate_of_the_server_is_checked() {
+    let Ok(ca) = std::env::var("PORTCULLIS_TEST_POSTGRES_CA") else {
+        return;
+    };
+    let (user, password, rest) = with_password().unwrap();
+    let (host, database) = rest.split_once('/').unwrap();
+    let (_, port) = host.rsplit_once(':').unwrap();
+    let another = tempfile::NamedTempFile::new().unwrap();
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(another.path(), made.cert.pem()).unwrap();
+    let another = another.path().to_str().unwrap();
+    // Its certificate is for `localhost`, not for the address.
+    for (host, mode, ca, fine) in [
+        ("localhost", "verify-full", &*ca, true),
+        ("127.0.0.1", "verify-ca", &*ca, true),
+        ("127.0.0.1", "verify-full", &*ca, false),
+        ("localhost", "verify-full", another, false),
+        ("localhost", "verify-ca", another, false),
+        ("localhost", "require", another, true),
+    ] {
+        let query = format!("sslmode={mode}&sslrootcert={ca}&options[search_path]=nowhere");
+        let url = format!("postgres://{user}:{password}@{host}:{port}/{database}?{query}");
+        let error = refused(&url).await;
+        // Where TLS is fine, it is the schema that is not there.
+        let schema = error.to_string().contains("no schema has been selected");
+        assert_eq!(schema, fine, "{host} {mode}: {error}");
+        assert!(!error.to_string().contains(&password), "{error}");
+    }
+}
+
+/// User, password and the rest of the test server's URL.
+fn with_password() -> Option<(String, String, String)> {
+    let server = std::env::var("PORTCULLIS_TEST_POSTGRES").ok()?;
+    let (user, rest) = server.strip_prefix("postgres://")?.rsplit_once('@')?;
+    let (user, password) = user.split_once(':')?;
+    Some((user.to_owned(), password.to_owned(), rest.to_owned()))
+}
