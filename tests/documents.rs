@@ -366,6 +366,7 @@ fn every_page_is_there_and_every_link_leads_to_a_file() {
         "life-of-a-request",
         "configuration",
         "keys",
+        "users",
         "reasons",
         "metrics",
         "threat-model",

@@ -17,12 +17,13 @@ use super::reload::Reload;
 use super::run::Run;
 use super::status::Status;
 use super::token::Token;
+use super::user::User;
 use super::version::Version;
 
 /// A reverse-proxy authentication gateway: checks the JWT of every request before an API that knows nothing of tokens.
 ///
-/// Without a command it runs. Exit codes: 0 ok, 1 failed, 2 usage, 3 refused, 69 port unavailable, 78 bad
-/// configuration.
+/// Without a command it runs. Exit codes: 0 ok, 1 failed, 2 usage, 3 refused, 69 port or store unavailable,
+/// 78 bad configuration.
 #[derive(Debug, Parser)]
 #[command(
     name = "portcullis",
@@ -47,6 +48,8 @@ enum Command {
     Token(Token),
     #[command(subcommand)]
     Keys(Keys),
+    #[command(subcommand)]
+    User(User),
     Reload(Reload),
     Status(Status),
     Healthcheck(Healthcheck),
@@ -95,6 +98,7 @@ impl Cli {
             Some(Command::Dev(dev)) => dev.execute(),
             Some(Command::Token(token)) => token.execute(),
             Some(Command::Keys(keys)) => keys.execute(),
+            Some(Command::User(user)) => user.execute(),
             Some(Command::Reload(reload)) => reload.execute(),
             Some(Command::Status(status)) => status.execute(),
             Some(Command::Healthcheck(healthcheck)) => healthcheck.execute(),

@@ -8,8 +8,11 @@ use crate::app::StartError;
 use crate::config::ConfigErrors;
 use crate::jwt::KeyError;
 use crate::keys::KeysError;
+use crate::passwords::{Exhausted, PasswordError};
+use crate::store::StoreError;
 
 use super::admin_client::AdminError;
+use super::user::BadLine;
 
 /// An exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +27,7 @@ impl Exit {
     pub(super) const USAGE: Self = Self(2);
     /// A token was refused.
     pub(super) const REFUSED: Self = Self(3);
-    /// A port is taken (`EX_UNAVAILABLE`).
+    /// A port is taken, or somebody else's service away (`EX_UNAVAILABLE`).
     pub(super) const UNAVAILABLE: Self = Self(69);
     /// The configuration is wrong (`EX_CONFIG`).
     pub(super) const CONFIG: Self = Self(78);
@@ -110,6 +113,29 @@ pub(super) enum Failure {
         /// The other way.
         instead: &'static str,
     },
+    /// The store did not do as asked.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What was given can be no password.
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+    /// The memory that hashing a password takes is not there.
+    #[error(transparent)]
+    Exhausted(#[from] Exhausted),
+    /// A password was asked for twice, and two came.
+    #[error("the two passwords differ: nothing is changed")]
+    PasswordsDiffer,
+    /// A password was asked for, and none came.
+    #[error("no password was given: nothing is changed")]
+    NoPassword,
+    /// A file with users has lines that are wrong.
+    #[error("{}: nothing is imported{}", file.display(), listed(lines))]
+    Import {
+        /// Which file.
+        file: PathBuf,
+        /// All of them.
+        lines: Vec<BadLine>,
+    },
     /// The crypto library has no randomness.
     #[error("the system has no randomness")]
     Randomness,
@@ -125,12 +151,18 @@ impl Failure {
             | Self::Keys(_) => Exit::CONFIG,
             Self::Usage(_) => Exit::USAGE,
             Self::Start(error) | Self::Taken { error, .. } => exit_of_start(error),
+            Self::Store(error) => exit_of_store(error),
             // Also a gateway that does not answer: Docker reads 1 as "unhealthy" and knows no other code.
             Self::Key { .. }
             | Self::File { .. }
             | Self::Stream(_)
             | Self::Admin(_)
             | Self::NoGateway { .. }
+            | Self::Password(_)
+            | Self::Exhausted(_)
+            | Self::PasswordsDiffer
+            | Self::NoPassword
+            | Self::Import { .. }
             | Self::Randomness => Exit::FAILED,
         }
     }
@@ -142,6 +174,25 @@ fn exit_of_start(error: &StartError) -> Exit {
         StartError::Listen(_) => Exit::UNAVAILABLE,
         StartError::System(_) => Exit::FAILED,
     }
+}
+
+fn exit_of_store(error: &StoreError) -> Exit {
+    match error {
+        StoreError::Config(_) => Exit::CONFIG,
+        StoreError::Unavailable(_) | StoreError::File { .. } => Exit::UNAVAILABLE,
+        StoreError::NewerSchema { .. }
+        | StoreError::Schema(_)
+        | StoreError::AlreadyExists(_)
+        | StoreError::NotFound(_)
+        | StoreError::Twice(..)
+        | StoreError::Corrupt(_) => Exit::FAILED,
+    }
+}
+
+/// Each on a line of its own.
+fn listed(lines: &[BadLine]) -> String {
+    let lines = lines.iter().map(ToString::to_string);
+    lines.flat_map(|line| ["\n  ".to_owned(), line]).collect()
 }
 
 #[cfg(test)]

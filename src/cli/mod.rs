@@ -2,7 +2,7 @@
 //!
 //! A command parses into a struct of what was typed, and `execute` answers with an exit code or a failure that
 //! knows its own. What a command says goes to standard output, what went wrong to standard error. Exit codes: 0 ok,
-//! 1 failed, 2 usage, 3 refused, 69 port unavailable, 78 bad configuration.
+//! 1 failed, 2 usage, 3 refused, 69 port or store unavailable, 78 bad configuration.
 
 mod admin_client;
 mod arguments;
@@ -24,6 +24,7 @@ mod state_directory;
 mod status;
 mod times;
 mod token;
+mod user;
 mod version;
 
 pub use command::main;

@@ -61,10 +61,10 @@ pub enum PasswordHashError {
     )]
     Unknown,
     /// Of a known kind, and malformed.
-    #[error("a malformed {} hash", .0.name())]
+    #[error("malformed {} hash", .0.name())]
     Malformed(Kind),
     /// It would cost more than it may, or protects less than anything should.
-    #[error("a {} hash with {what}", kind.name())]
+    #[error("{} hash with {what}", kind.name())]
     OutOfBounds {
         /// Of what kind.
         kind: Kind,

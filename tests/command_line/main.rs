@@ -8,3 +8,4 @@ mod process;
 mod remote;
 mod running;
 mod tokens;
+mod users;

@@ -1,0 +1,113 @@
+//! `user list`: who is there.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use crate::cli::config_file::ConfigFile;
+use crate::cli::failure::{Exit, Failure};
+use crate::cli::output::{printable, write_out};
+use crate::passwords::PasswordHash;
+use crate::store::User;
+
+use super::operator::Operator;
+
+/// Users that are asked for at once.
+const PAGE: u32 = 1000;
+
+/// List all users by name. Hashes of passwords are never shown, only how they were made
+#[derive(Clone, Debug, clap::Args)]
+pub(in crate::cli) struct List {
+    #[command(flatten)]
+    config: ConfigFile,
+    /// As JSON, with claims and times
+    #[arg(long)]
+    json: bool,
+}
+
+impl List {
+    /// Lists the users.
+    pub(super) fn execute(&self) -> Result<Exit, Failure> {
+        let users = Operator::with_store(&self.config, all)?;
+        if self.json {
+            let users: Vec<Value> = users.iter().map(to_json).collect();
+            write_out(format_args!("{:#}\n", json!({ "users": users })))?;
+        } else {
+            write_out(to_text(&users))?;
+        }
+        Ok(Exit::OK)
+    }
+}
+
+fn all(operator: &Operator) -> Result<Vec<User>, Failure> {
+    let mut users: Vec<User> = Vec::new();
+    loop {
+        let after = users.last().map(|user| &user.name);
+        let page = operator.ask(async |store, _| store.users(after, PAGE).await)?;
+        if page.is_empty() {
+            return Ok(users);
+        }
+        users.extend(page);
+    }
+}
+
+fn to_json(user: &User) -> Value {
+    json!({
+        "id": user.id.to_string(),
+        "name": user.name.as_str(),
+        "password": user.password.as_ref().map(|hash| hash.kind().name()),
+        "password_outdated": user.password.as_ref().is_some_and(PasswordHash::is_outdated),
+        "roles": user.grants.roles(),
+        "scopes": user.grants.scopes(),
+        "claims": user.grants.claims(),
+        "disabled": user.disabled,
+        "created": user.created.to_string(),
+        "changed": user.changed.to_string(),
+        "password_changed": user.password_changed.to_string(),
+    })
+}
+
+/// A table whose columns are as wide as what stands in them.
+fn to_text(users: &[User]) -> String {
+    const HEAD: [&str; 6] = ["NAME", "STATE", "PASSWORD", "ROLES", "SCOPES", "CREATED"];
+    let mut rows = vec![HEAD.map(str::to_owned)];
+    rows.extend(users.iter().map(row));
+    let widths: [usize; 6] = std::array::from_fn(|column| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.max().unwrap_or(0)
+    });
+    let mut text = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(widths) {
+            let _ = write!(line, "{cell:width$}  ");
+        }
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    text
+}
+
+fn row(user: &User) -> [String; 6] {
+    let state = if user.disabled { "disabled" } else { "enabled" };
+    let password = match &user.password {
+        None => "none".to_owned(),
+        Some(hash) if hash.kind().is_weak() => format!("{} (weak)", hash.kind().name()),
+        Some(hash) => hash.kind().name().to_owned(),
+    };
+    [
+        printable(user.name.as_str()),
+        state.to_owned(),
+        password,
+        listed(user.grants.roles()),
+        listed(user.grants.scopes()),
+        user.created.strftime("%Y-%m-%d").to_string(),
+    ]
+}
+
+fn listed(names: &[Box<str>]) -> String {
+    if names.is_empty() {
+        "-".to_owned()
+    } else {
+        printable(&names.join(","))
+    }
+}

@@ -1,0 +1,15 @@
+//! `user`: add, passwd, disable, enable, list and import.
+
+mod add;
+mod command;
+mod import;
+mod import_lines;
+mod list;
+mod operator;
+mod passwd;
+mod password_entry;
+mod switch;
+mod terminal;
+
+pub(super) use command::User;
+pub(super) use import_lines::BadLine;

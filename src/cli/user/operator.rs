@@ -1,0 +1,84 @@
+//! The store in the hands of the one who types: open for one command, and everything done in that person's name.
+
+use tokio::runtime::{Builder, Runtime};
+
+use crate::cli::config_file::ConfigFile;
+use crate::cli::failure::Failure;
+use crate::config::Environment;
+use crate::store::{Actor, Means, Store, StoreError};
+
+/// An open store, and who uses it.
+pub(super) struct Operator {
+    runtime: Runtime,
+    store: Store,
+    actor: Actor,
+}
+
+impl Operator {
+    /// Opens the store of the configuration for `work`, and closes it whatever comes of that.
+    ///
+    /// `work` itself runs outside the runtime: it may hash passwords and wait for someone to type.
+    ///
+    /// # Errors
+    /// Of the configuration, of the store, and of `work`.
+    pub(super) fn with_store<T>(
+        config: &ConfigFile,
+        work: impl FnOnce(&Self) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let url = config.load()?.store_url();
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let store = runtime.block_on(Store::open(&url))?;
+        let operator = Self {
+            runtime,
+            store,
+            actor: actor(&Environment::of_process()),
+        };
+        let done = work(&operator);
+        operator.runtime.block_on(operator.store.close());
+        done
+    }
+
+    /// One use of the store.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(super) fn ask<T>(
+        &self,
+        question: impl AsyncFnOnce(&Store, &Actor) -> Result<T, StoreError>,
+    ) -> Result<T, Failure> {
+        let answer = self.runtime.block_on(question(&self.store, &self.actor));
+        Ok(answer?)
+    }
+}
+
+/// Who types, as the environment has it: it tells colleagues apart, and proves nothing.
+fn actor(environment: &Environment) -> Actor {
+    let named = ["USER", "LOGNAME"]
+        .into_iter()
+        .filter_map(|variable| environment.0.get(variable))
+        .find(|name| !name.is_empty());
+    Actor {
+        means: Means::CommandLine,
+        who: named.cloned().unwrap_or_else(|| {
+            let id = rustix::process::getuid().as_raw();
+            format!("uid {id}")
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_operator_is_who_the_environment_says_or_a_number() {
+        let named = |pairs: &[(&str, &str)]| {
+            let pairs = pairs.iter();
+            let pairs = pairs.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            actor(&Environment(pairs.collect())).who
+        };
+        assert_eq!(named(&[("USER", "ada"), ("LOGNAME", "bob")]), "ada");
+        assert_eq!(named(&[("USER", ""), ("LOGNAME", "bob")]), "bob");
+        assert!(named(&[]).starts_with("uid "));
+    }
+}
