@@ -181,129 +181,133 @@ fn a_password_is_set_taken_away_and_a_user_switched() {
     }
 }
 
+/// What is typed, what comes on standard input, the exit code, and a part of what is said.
+const MISTAKES: &[(&[&str], &str, i32, &str)] = &[
+    (
+        &["add", "alice", "--no-password"],
+        "",
+        1,
+        "there is a user `alice` already",
+    ),
+    (
+        &["add", "ALICE ", "--no-password"],
+        "",
+        1,
+        "there is a user `alice` already",
+    ),
+    (
+        &["passwd", "bob", "--no-password"],
+        "",
+        1,
+        "there is no user `bob`",
+    ),
+    (&["disable", "bob"], "", 1, "there is no user `bob`"),
+    (&["enable", "bob"], "", 1, "there is no user `bob`"),
+    (&["add", "", "--no-password"], "", 2, "is empty"),
+    (&["add", "a\u{202e}b", "--no-password"], "", 2, "invisible"),
+    (&["add", "bob"], "", 2, "--password-stdin, or --no-password"),
+    (
+        &["passwd", "alice"],
+        "",
+        2,
+        "--password-stdin, or --no-password",
+    ),
+    (
+        &["add", "bob", "--password-stdin", "--no-password"],
+        "",
+        2,
+        "cannot be used with",
+    ),
+    (
+        &["add", "bob", "--password", "hunter2"],
+        "",
+        2,
+        "unexpected argument",
+    ),
+    (
+        &["add", "bob", "--password-stdin"],
+        "",
+        1,
+        "no password was given",
+    ),
+    (
+        &["add", "bob", "--password-stdin"],
+        "\nsecond",
+        1,
+        "cannot be empty",
+    ),
+    (
+        &["add", "bob", "--no-password", "--claim", "level"],
+        "",
+        2,
+        "NAME=JSON",
+    ),
+    (
+        &["add", "bob", "--no-password", "--claim", "level=high"],
+        "",
+        2,
+        "needs its quotes",
+    ),
+    (
+        &["add", "bob", "--no-password", "--claim", "sub=\"eve\""],
+        "",
+        2,
+        "`sub`",
+    ),
+    (
+        &[
+            "add",
+            "bob",
+            "--no-password",
+            "--claim",
+            "a=1",
+            "--claim",
+            "a=2",
+        ],
+        "",
+        2,
+        "given twice",
+    ),
+    (
+        &["add", "bob", "--no-password", "--scope", "a b"],
+        "",
+        2,
+        "`a b`",
+    ),
+    (
+        &["add", "bob", "--no-password", "--role", ""],
+        "",
+        2,
+        "no role",
+    ),
+    (&["import", "absent"], "", 1, "cannot read absent"),
+    (
+        &["import", "-", "--format", "csv"],
+        "",
+        2,
+        "possible values",
+    ),
+    (&["list", "-c", "absent.toml"], "", 78, "absent.toml"),
+    (&[], "", 2, "Usage"),
+];
+
 #[test]
 fn each_mistake_has_its_code_and_says_what_to_do() {
     let sandbox = sandbox();
     add(&sandbox, "alice", &[]);
     let long = "a".repeat(1025);
-    for (arguments, input, code, said) in [
-        (
-            &["add", "alice", "--no-password"][..],
-            "",
-            1,
-            "there is a user `alice` already",
-        ),
-        (
-            &["add", "ALICE ", "--no-password"],
-            "",
-            1,
-            "there is a user `alice` already",
-        ),
-        (
-            &["passwd", "bob", "--no-password"],
-            "",
-            1,
-            "there is no user `bob`",
-        ),
-        (&["disable", "bob"], "", 1, "there is no user `bob`"),
-        (&["enable", "bob"], "", 1, "there is no user `bob`"),
-        // A name is checked before anything else.
-        (&["add", "", "--no-password"], "", 2, "is empty"),
-        (&["add", "a\u{202e}b", "--no-password"], "", 2, "invisible"),
+    let too_long: [(&[&str], &str, i32, &str); 2] = [
         (&["add", &long, "--no-password"], "", 2, "255 bytes"),
-        (&["add", "bob"], "", 2, "--password-stdin, or --no-password"),
-        (
-            &["passwd", "alice"],
-            "",
-            2,
-            "--password-stdin, or --no-password",
-        ),
-        (
-            &["add", "bob", "--password-stdin", "--no-password"],
-            "",
-            2,
-            "cannot be used with",
-        ),
-        (
-            &["add", "bob", "--password", "hunter2"],
-            "",
-            2,
-            "unexpected argument",
-        ),
-        (
-            &["add", "bob", "--password-stdin"],
-            "",
-            1,
-            "no password was given",
-        ),
-        (
-            &["add", "bob", "--password-stdin"],
-            "\nsecond",
-            1,
-            "cannot be empty",
-        ),
         (
             &["add", "bob", "--password-stdin"],
             &long,
             1,
             "at most 1024 bytes",
         ),
-        (
-            &["add", "bob", "--no-password", "--claim", "level"],
-            "",
-            2,
-            "NAME=JSON",
-        ),
-        (
-            &["add", "bob", "--no-password", "--claim", "level=high"],
-            "",
-            2,
-            "needs its quotes",
-        ),
-        (
-            &["add", "bob", "--no-password", "--claim", "sub=\"eve\""],
-            "",
-            2,
-            "`sub`",
-        ),
-        (
-            &[
-                "add",
-                "bob",
-                "--no-password",
-                "--claim",
-                "a=1",
-                "--claim",
-                "a=2",
-            ],
-            "",
-            2,
-            "given twice",
-        ),
-        (
-            &["add", "bob", "--no-password", "--scope", "a b"],
-            "",
-            2,
-            "`a b`",
-        ),
-        (
-            &["add", "bob", "--no-password", "--role", ""],
-            "",
-            2,
-            "no role",
-        ),
-        (&["import", "absent"], "", 1, "cannot read absent"),
-        (
-            &["import", "-", "--format", "csv"],
-            "",
-            2,
-            "possible values",
-        ),
-        (&["list", "-c", "absent.toml"], "", 78, "absent.toml"),
-        (&[], "", 2, "Usage"),
-    ] {
+    ];
+    for (arguments, input, code, said) in MISTAKES.iter().chain(&too_long) {
         let ended = user_with(&sandbox, arguments, input);
-        assert_eq!(ended.code, Some(code), "{arguments:?}: {}", ended.err);
+        assert_eq!(ended.code, Some(*code), "{arguments:?}: {}", ended.err);
         assert!(ended.err.contains(said), "{arguments:?}: {}", ended.err);
         assert_eq!(ended.out, "", "{arguments:?}");
     }
