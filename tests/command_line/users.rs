@@ -1,5 +1,6 @@
 //! `user`: what is typed, what it prints, what it ends with, and that no password is anywhere in the clear.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -40,7 +41,7 @@ fn user_with(sandbox: &Sandbox, arguments: &[&str], input: &str) -> Ended {
     let arguments = [&["user"], arguments].concat();
     let mut child = sandbox
         .command(&arguments)
-        .env("USER", "ada")
+        .env("USER", "ada.lovelace")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -326,11 +327,17 @@ fn without_a_configuration_nothing_is_made() {
 fn a_password_is_nowhere_in_the_clear() {
     let sandbox = sandbox();
     add(&sandbox, "alice", &[]);
-    sandbox.write("users", &format!("bob:{BCRYPT}\n"));
+    add(&sandbox, "bob", &[]);
+    sandbox.write("users", &format!("carol:{BCRYPT}\n"));
     user(&sandbox, &["import", "users"]);
     let all = stored(&sandbox);
-    assert!(contains(&all, "alice") && contains(&all, "$argon2id$v=19$m=19456,t=2,p=1$"));
-    assert!(!contains(&all, PASSWORD));
+    assert!(contains(&all, "alice") && !contains(&all, PASSWORD));
+    // Two equal passwords, and two hashes.
+    let text = String::from_utf8_lossy(&all);
+    let hashes = text.split("$argon2id$v=19$m=19456,t=2,p=1$").skip(1);
+    let salts: BTreeSet<&str> = hashes.filter_map(|rest| rest.get(..22)).collect();
+    assert_eq!(salts.len(), 2, "{salts:?}");
+    assert!(contains(&all, "ada.lovelace"), "who did it is kept");
     for arguments in [&["list"][..], &["list", "--json"]] {
         let out = user(&sandbox, arguments);
         assert!(!out.contains(PASSWORD) && !out.contains('$'), "{out}");
@@ -481,6 +488,19 @@ fn a_store_that_is_away_is_69() {
         let ended = user_with(&sandbox, arguments, "");
         assert_eq!(ended.code, Some(69), "{arguments:?}: {}", ended.err);
         assert!(ended.err.contains("portcullis.db"), "{}", ended.err);
+    }
+}
+
+#[test]
+fn a_server_that_is_away_is_69_and_its_password_not_told() {
+    let sandbox = Sandbox::new();
+    // Port 1 of loopback: nobody listens there.
+    let postgres = config("[store]\nurl = \"postgres://ada:hunter2@127.0.0.1:1/users\"\n");
+    sandbox.write("gateway.toml", &postgres);
+    for arguments in [&["list"][..], &["add", "bob", "--no-password"]] {
+        let ended = user_with(&sandbox, arguments, "");
+        assert_eq!(ended.code, Some(69), "{arguments:?}: {}", ended.err);
+        assert!(!ended.err.contains("hunter2"), "{}", ended.err);
     }
 }
 

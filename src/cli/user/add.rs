@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::cli::config_file::ConfigFile;
 use crate::cli::failure::{Exit, Failure};
-use crate::cli::output::write_out;
+use crate::cli::output::{printable, write_out};
 use crate::store::{Grants, NewUser, StoreError, UserName};
 
 use super::operator::Operator;
@@ -78,6 +78,6 @@ impl Add {
             self.scopes.iter().cloned(),
             claims,
         )
-        .map_err(|error| Failure::Usage(error.to_string()))
+        .map_err(|error| Failure::Usage(printable(&error.to_string())))
     }
 }
