@@ -254,10 +254,13 @@ fn documented(docs: &str, heading: &str) -> Vec<(String, String)> {
     let rest = rest.find("\n#").map_or(rest, |end| &rest[..end]);
     rest.lines()
         .filter_map(|line| line.strip_prefix("| `"))
-        .map(|row| {
+        .filter_map(|row| {
             let cells: Vec<&str> = row.split(" | ").collect();
-            let key = cells[0].trim_end_matches('`');
-            (key.to_owned(), cells[2].to_owned())
+            // A table of two columns tells of something else: the parameters of a URL.
+            let [key, _, default, ..] = cells[..] else {
+                return None;
+            };
+            Some((key.trim_end_matches('`').to_owned(), default.to_owned()))
         })
         .collect()
 }
