@@ -157,3 +157,63 @@ fn is_scope(text: &str) -> bool {
 fn shown(text: &str) -> String {
     text.chars().take(64).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn claims(value: Value) -> Map<String, Value> {
+        serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn what_a_user_carries_keeps_its_order_and_stands_once() {
+        let given = claims(json!({ "tenant": "acme", "deep": [{ "sub": 1 }] }));
+        let grants = Grants::new(["b", "a", "b"], ["x:read", "y", "x:read"], given).unwrap();
+        assert_eq!(grants.roles(), ["b".into(), "a".into()]);
+        assert_eq!(grants.scopes(), ["x:read".into(), "y".into()]);
+        assert_eq!(grants.claims()["tenant"], "acme");
+        let nothing = Grants::new([""; 0], [""; 0], Map::new()).unwrap();
+        assert_eq!(nothing, Grants::default());
+        assert_eq!(nothing.claims_json(), "{}");
+    }
+
+    #[test]
+    fn wrong_roles_and_scopes_are_told() {
+        let long = "x".repeat(256);
+        for role in ["", "a\nb", "\u{7f}", &long] {
+            let error = Grants::new([role], [""; 0], Map::new()).unwrap_err();
+            assert!(matches!(error, GrantError::Role(_)), "{role:?}");
+        }
+        // RFC 6749 §3.3.
+        for scope in ["", "a b", "a\"b", "a\\b", "ä", "a\n", &long] {
+            let error = Grants::new([""; 0], [scope], Map::new()).unwrap_err();
+            assert!(matches!(error, GrantError::Scope(_)), "{scope:?}");
+        }
+        let many: Vec<String> = (0..=MAX_NAMES).map(|number| number.to_string()).collect();
+        let no_scopes: [&str; 0] = [];
+        assert!(Grants::new(many[1..].to_vec(), no_scopes, Map::new()).is_ok());
+        let error = Grants::new(many, no_scopes, Map::new()).unwrap_err();
+        assert_eq!(error, GrantError::TooMany);
+    }
+
+    #[test]
+    fn no_user_carries_a_claim_that_means_something() {
+        for name in RESERVED_CLAIMS {
+            let given = claims(json!({ "tenant": 1, name: "root" }));
+            let error = Grants::new([""; 0], [""; 0], given).unwrap_err();
+            assert_eq!(error, GrantError::ReservedClaim(name.to_owned()));
+        }
+        for name in ["", "a\nb"] {
+            let error = Grants::new([""; 0], [""; 0], claims(json!({ name: 1 }))).unwrap_err();
+            assert_eq!(error, GrantError::ClaimName(name.to_owned()));
+        }
+        let long = |bytes: usize| claims(json!({ "a": "x".repeat(bytes) }));
+        // `{"a":""}` is eight.
+        assert!(Grants::new([""; 0], [""; 0], long(MAX_CLAIM_BYTES - 8)).is_ok());
+        let error = Grants::new([""; 0], [""; 0], long(MAX_CLAIM_BYTES - 7)).unwrap_err();
+        assert_eq!(error, GrantError::ClaimsTooLong);
+    }
+}

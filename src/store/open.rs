@@ -32,10 +32,10 @@ const CONNECTIONS: u32 = 8;
 
 /// What each connection to PostgreSQL begins with.
 ///
-/// `idle_in_transaction_session_timeout`: a gateway that froze in the middle of a change does not hold up the others for
-/// longer. `client_min_messages`: that a table is there already is no news.
+/// `idle_in_transaction_session_timeout`: a gateway that froze in the middle of a change loses it before the others give up
+/// waiting. `client_min_messages`: that a table is there already is no news.
 const SESSION: &str = "SET statement_timeout = '10s'; SET lock_timeout = '10s'; \
-    SET idle_in_transaction_session_timeout = '30s'; SET client_min_messages = 'warning'";
+    SET idle_in_transaction_session_timeout = '5s'; SET client_min_messages = 'warning'";
 
 impl Store {
     /// Opens the store and brings its tables up to date. A SQLite file that is missing is made, for its owner alone.

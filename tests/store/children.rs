@@ -23,7 +23,7 @@ on_both!(
 const MANY: usize = 5000;
 
 /// Runs this test binary again, for `child_process` alone.
-fn start(job: &str, url: &StoreUrl) -> Child {
+pub(crate) fn start(job: &str, url: &StoreUrl) -> Child {
     let place = match url {
         StoreUrl::Sqlite(file) => format!("{job} sqlite {}", file.display()),
         StoreUrl::Postgres(url) => {

@@ -1,11 +1,13 @@
 //! A server that is not there, does not let one in, or goes away: told clearly, and never with the password.
 
 use std::net::TcpListener;
+use std::process::Command;
 
 use portcullis::config::StoreUrl;
 use portcullis::secret::Secret;
 use portcullis::store::{Store, StoreError};
 
+use crate::children::start;
 use crate::place::{Place, by, names, user};
 
 async fn refused(url: &str) -> StoreError {
@@ -125,6 +127,47 @@ async fn the_certificate_of_the_server_is_checked() {
         assert_eq!(schema, fine, "{host} {mode}: {error}");
         assert!(!error.to_string().contains(&password), "{error}");
     }
+}
+
+/// A machine that swaps, a debugger: what it had begun is undone, and the others go on.
+#[tokio::test]
+async fn a_frozen_process_does_not_hold_up_the_others() {
+    let Some(place) = Place::postgres().await else {
+        return;
+    };
+    let store = place.open().await;
+    let mut child = start("import", &place.url);
+    let pid = child.id().to_string();
+    let signal = |name: &str| {
+        assert!(
+            Command::new("kill")
+                .args([name, pid.as_str()])
+                .status()
+                .unwrap()
+                .success()
+        );
+    };
+    // It has the lock of the writers, and a transaction that goes on.
+    let held = "SELECT 1 FROM pg_stat_activity a JOIN pg_locks l ON l.pid = a.pid AND l.granted \
+        WHERE l.locktype = 'advisory' AND a.application_name = ";
+    while place
+        .count(&format!("{held}'{}'", place.application()))
+        .await
+        == 0
+    {
+        assert!(
+            child.try_wait().unwrap().is_none(),
+            "the import was too short"
+        );
+    }
+    signal("-STOP");
+    store.add_user(&user("alice"), &by()).await.unwrap();
+    assert_eq!(names(&store).await, ["alice"]);
+    signal("-CONT");
+    // What it goes on with fails.
+    assert!(!child.wait().unwrap().success());
+    assert_eq!(names(&store).await, ["alice"]);
+    place.remove().await;
 }
 
 /// User, password and the rest of the test server's URL.

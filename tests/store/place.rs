@@ -85,6 +85,21 @@ impl Place {
         }
     }
 
+    /// How many rows a query has on the server.
+    pub(crate) async fn count(&self, sql: &str) -> usize {
+        let StoreUrl::Postgres(url) = &self.url else {
+            panic!("it is no server")
+        };
+        let url = std::str::from_utf8(url.expose()).unwrap();
+        let options: PgConnectOptions = url.parse().unwrap();
+        let options = options.application_name("shell");
+        let mut connection = PgConnection::connect_with(&options).await.unwrap();
+        let sql = sqlx::AssertSqlSafe(sql.to_owned());
+        let rows = connection.fetch_all(sql).await.unwrap();
+        connection.close().await.unwrap();
+        rows.len()
+    }
+
     /// What connections of the store are called.
     pub(crate) fn application(&self) -> &str {
         match &self.holder {

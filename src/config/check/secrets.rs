@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::config::{Certificates, Place, SecretOrigin};
+use crate::config::{Certificates, Place, SecretOrigin, StoreUrl};
 
 use super::warning::Findings;
 
@@ -35,6 +35,12 @@ pub(super) fn check(found: &mut Findings<'_>) {
         for (_, key) in pairs {
             files.insert(key.clone(), config.places.of("server.tls"));
         }
+    }
+    // Hashes of passwords are in it. It is made for its owner alone, so someone has changed that.
+    if let Some(store) = &config.store
+        && let StoreUrl::Sqlite(file) = &store.url
+    {
+        files.insert(file.clone(), store.place.clone());
     }
     for (file, place) in files {
         if others_can_read(&file) {

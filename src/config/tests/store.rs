@@ -178,6 +178,22 @@ fn an_error_shows_neither_user_nor_password() {
 }
 
 #[test]
+fn a_file_that_everyone_can_read_is_told() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("users.db");
+    std::fs::write(&file, "").unwrap();
+    let config = good(&with_url(&format!("sqlite:{}", file.display())));
+    for (mode, warned) in [(0o644, true), (0o600, false), (0o640, false)] {
+        let permissions = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(&file, permissions).unwrap();
+        let mut found = warnings(&config).into_iter();
+        let found = found.any(|warning| warning.code == "world-readable-secret");
+        assert_eq!(found, warned, "{mode:o}");
+    }
+}
+
+#[test]
 fn a_server_beyond_this_machine_needs_tls() {
     for (url, warned) in [
         ("sqlite:a.db", false),
