@@ -9,7 +9,7 @@
 //! | 2 | [`config`] | gateway.toml, parsed into a model that cannot be wrong |
 //! | 3 | [`routing`] [`keys`] [`upstream`] [`store`] | which route, which keys, which server; what outlives the process |
 //! | 4 | [`snapshot`] [`revocation`] [`token_cache`] | what one request sees; what is no longer believed; what a worker remembers |
-//! | 5 | [`gate`] | the product: one synchronous decision |
+//! | 5 | [`gate`] [`issuer`] [`revocation_feed`] | the product: one synchronous decision; tokens of our own; what the store revokes |
 //! | 6 | [`proxy`] [`reload`] | from the decision to the upstream and back |
 //! | 7 | [`server`] [`admin`] [`telemetry`] | listeners, workers, connections, and the operator's view |
 //! | 8 | [`app`] | one process |
@@ -22,6 +22,7 @@ pub mod clock;
 pub mod config;
 pub mod gate;
 pub mod headers;
+pub mod issuer;
 pub mod json;
 pub mod jwt;
 pub mod keys;
@@ -31,6 +32,7 @@ pub mod passwords;
 pub mod proxy;
 pub mod reload;
 pub mod revocation;
+pub mod revocation_feed;
 pub mod routing;
 pub mod secret;
 pub mod server;

@@ -1,5 +1,6 @@
 //! What one request sees: routes, issuers with their keys, upstreams, certificates. Immutable, replaced as a whole.
 
+mod endpoints;
 mod key_uses;
 
 use std::collections::HashMap;
@@ -19,6 +20,7 @@ use crate::net::{self, CertificateError, ServerTls};
 use crate::routing::{Access, Route, RouteTable};
 use crate::upstream::{Upstream, take_over_addresses};
 
+pub use endpoints::{Endpoint, LocalEndpoints};
 pub use key_uses::{SnapshotKeyUses, name_of};
 
 /// One generation of everything that a decision needs.
@@ -29,6 +31,8 @@ pub struct Snapshot {
     pub generation: u64,
     /// The configuration it was built from.
     pub config: Arc<Config>,
+    /// What is answered here, before any route.
+    pub endpoints: Arc<LocalEndpoints>,
     /// The routes.
     pub routes: Arc<RouteTable>,
     /// The issuers, in the order of the configuration.
@@ -121,6 +125,7 @@ impl Snapshot {
         Ok(Self {
             id: SnapshotId::fresh(),
             generation: previous.map_or(1, |previous| previous.generation + 1),
+            endpoints: Arc::default(),
             routes: Arc::new(RouteTable::new(routes)),
             issuer_metrics: issuers
                 .in_force
@@ -152,6 +157,7 @@ impl Snapshot {
             id: SnapshotId::fresh(),
             generation: self.generation,
             config: Arc::clone(&self.config),
+            endpoints: Arc::clone(&self.endpoints),
             routes: Arc::clone(&self.routes),
             issuers: self.issuers.clone(),
             issuer_metrics: self.issuer_metrics.clone(),

@@ -17,7 +17,7 @@ const LAYERS: [(u8, &[&str]); 10] = [
     (2, &["config"]),
     (3, &["routing", "keys", "upstream", "store"]),
     (4, &["snapshot", "revocation", "token_cache"]),
-    (5, &["gate"]),
+    (5, &["gate", "issuer", "revocation_feed"]),
     (6, &["proxy", "reload"]),
     (7, &["server", "admin", "telemetry"]),
     (8, &["app"]),

@@ -114,6 +114,7 @@ pub(crate) fn snapshot(generation: u64, config: Config) -> Snapshot {
     Snapshot {
         id: SnapshotId::fresh(),
         generation,
+        endpoints: Arc::default(),
         routes: Arc::new(RouteTable::default()),
         issuers: vec![],
         issuer_metrics: vec![],
