@@ -43,6 +43,12 @@ impl RevocationKind {
         }
     }
 
+    /// The kind of that name, exactly as [`Self::name`] writes it.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
     /// Its place in [`Self::ALL`], and its byte in a digest.
     pub(super) const fn code(self) -> u8 {
         match self {

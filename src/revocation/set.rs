@@ -7,9 +7,11 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use crate::clock::UnixTime;
 use crate::json::Value;
 use crate::jwt::ClaimsSet;
 
+use super::current::CurrentUntil;
 use super::digest::{Digest, DigestKey};
 use super::kind::{KINDS, RevocationKind, RevocationTarget};
 use super::shard::Shard;
@@ -26,6 +28,8 @@ pub struct RevocationSet {
     key: DigestKey,
     /// By the first byte of a digest.
     shards: Arc<[Arc<Shard>]>,
+    /// The writer's.
+    current_until: CurrentUntil,
 }
 
 /// What was last added to a set.
@@ -59,15 +63,25 @@ pub struct Revoked {
 }
 
 impl RevocationSet {
-    /// The set in which nothing is revoked.
+    /// The set in which nothing is revoked, and which is current for ever: of a gateway that has no list.
     #[must_use]
     pub fn empty() -> Self {
+        Self::without_entries(CurrentUntil::for_ever())
+    }
+
+    /// The set of a gateway whose list was not loaded yet: it is never current, so no token is admitted by it.
+    #[must_use]
+    pub fn missing() -> Self {
+        Self::without_entries(CurrentUntil::never())
+    }
+
+    fn without_entries(current_until: CurrentUntil) -> Self {
         let version = RevocationVersion {
             origin: NonZeroU64::MIN,
             sequence: 0,
         };
         let key = DigestKey::from_bytes([0; 16]);
-        Self::new(version, [0; KINDS], key, Arc::default())
+        Self::new(version, [0; KINDS], key, Arc::default(), current_until)
     }
 
     /// The set of these shards.
@@ -76,6 +90,7 @@ impl RevocationSet {
         newest: [u64; KINDS],
         key: DigestKey,
         shards: Arc<[Arc<Shard>]>,
+        current_until: CurrentUntil,
     ) -> Self {
         Self {
             version,
@@ -83,7 +98,15 @@ impl RevocationSet {
             newest,
             key,
             shards,
+            current_until,
         }
+    }
+
+    /// Whether the list behind this set was compared with its source lately enough for a token to be admitted by it.
+    #[inline]
+    #[must_use]
+    pub fn is_current(&self, now: UnixTime) -> bool {
+        self.current_until.is_current(now)
     }
 
     /// What was last added.

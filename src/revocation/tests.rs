@@ -206,6 +206,43 @@ fn names_are_those_of_the_command_line() {
 }
 
 #[test]
+fn a_kind_is_found_by_its_name_and_by_no_other() {
+    for kind in RevocationKind::ALL {
+        assert_eq!(RevocationKind::from_name(kind.name()), Some(kind));
+    }
+    for name in ["", "JTI", "jti ", "session", "issuer"] {
+        assert_eq!(RevocationKind::from_name(name), None, "{name:?}");
+    }
+}
+
+#[test]
+fn a_list_is_current_until_its_moment_and_every_set_of_it_knows() {
+    let current = CurrentUntil::never();
+    let writer = RevocationWriter::with_current_until(current.clone()).unwrap();
+    let (first, second) = (writer.publish(), writer.publish());
+    let both = |now: i64| {
+        assert_eq!(first.is_current(at(now)), second.is_current(at(now)));
+        first.is_current(at(now))
+    };
+    assert!(!both(i64::MIN) && !both(0) && !both(i64::MAX));
+    current.set(at(100));
+    assert!(both(-1) && both(99) && !both(100) && !both(101));
+    current.set_over();
+    assert!(!both(0));
+    current.set_for_ever();
+    assert!(both(i64::MAX - 1));
+}
+
+#[test]
+fn a_set_without_a_list_is_current_and_one_whose_list_is_missing_is_not() {
+    assert!(RevocationSet::empty().is_current(at(1_800_000_000)));
+    assert!(RevocationSet::default().is_current(at(1_800_000_000)));
+    assert!(!RevocationSet::missing().is_current(at(0)));
+    let writer = RevocationWriter::new().unwrap();
+    assert!(writer.publish().is_current(at(1_800_000_000)));
+}
+
+#[test]
 fn nothing_printed_has_the_key() {
     let writer = writer_with(&[for_ever(RevocationTarget::All)]);
     let printed = format!("{writer:?} {:?}", writer.publish());

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::clock::UnixTime;
 
 use super::bulk::BulkLoad;
+use super::current::CurrentUntil;
 use super::digest::{Digest, DigestKey};
 use super::entry::{Dates, Entry, present};
 use super::kind::{KINDS, Revocation, RevocationKind, RevocationTarget};
@@ -23,14 +24,23 @@ pub struct RevocationWriter {
     version: RevocationVersion,
     newest: [u64; KINDS],
     shards: Vec<Arc<Shard>>,
+    current_until: CurrentUntil,
 }
 
 impl RevocationWriter {
-    /// A writer of its own random key, without revocations.
+    /// A writer of its own random key, without revocations, whose sets are current for ever.
     ///
     /// # Errors
     /// `Randomness`, when the system has none.
     pub fn new() -> Result<Self, RevocationError> {
+        Self::with_current_until(CurrentUntil::for_ever())
+    }
+
+    /// As [`Self::new`], of a list that has to be kept current.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with_current_until(current_until: CurrentUntil) -> Result<Self, RevocationError> {
         Ok(Self {
             key: DigestKey::random()?,
             version: RevocationVersion {
@@ -39,6 +49,7 @@ impl RevocationWriter {
             },
             newest: [0; KINDS],
             shards: (0..=u8::MAX).map(|n| Arc::new(Shard::empty(n))).collect(),
+            current_until,
         })
     }
 
@@ -97,6 +108,7 @@ impl RevocationWriter {
             self.newest,
             self.key,
             shards,
+            self.current_until.clone(),
         ))
     }
 
