@@ -4,10 +4,10 @@ use serde_json::{Map, Value};
 
 use crate::cli::config_file::ConfigFile;
 use crate::cli::failure::{Exit, Failure};
+use crate::cli::operator::Operator;
 use crate::cli::output::{printable, write_out};
 use crate::store::{Grants, NewUser, StoreError, UserName};
 
-use super::operator::Operator;
 use super::password_entry::PasswordOptions;
 
 /// Add a user

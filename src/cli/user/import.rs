@@ -7,11 +7,11 @@ use clap::ValueEnum;
 
 use crate::cli::config_file::ConfigFile;
 use crate::cli::failure::{Exit, Failure};
+use crate::cli::operator::Operator;
 use crate::cli::output::{write_err, write_out};
 use crate::store::{Existing, ImportReport, NewUser};
 
 use super::import_lines::{self, Format};
-use super::operator::Operator;
 
 /// A larger file is not a list of users: 256 MiB.
 const MOST_BYTES: u64 = 256 * 1024 * 1024;

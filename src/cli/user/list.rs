@@ -1,16 +1,14 @@
 //! `user list`: who is there.
 
-use std::fmt::Write as _;
-
 use serde_json::{Value, json};
 
+use crate::cli::columns::{columns, listed};
 use crate::cli::config_file::ConfigFile;
 use crate::cli::failure::{Exit, Failure};
-use crate::cli::output::{printable, write_out};
+use crate::cli::operator::Operator;
+use crate::cli::output::write_out;
 use crate::passwords::PasswordHash;
 use crate::store::User;
-
-use super::operator::Operator;
 
 /// Users that are asked for at once.
 const PAGE: u32 = 1000;
@@ -67,24 +65,9 @@ fn to_json(user: &User) -> Value {
     })
 }
 
-/// A table whose columns are as wide as what stands in them.
 fn to_text(users: &[User]) -> String {
-    const HEAD: [&str; 6] = ["NAME", "STATE", "PASSWORD", "ROLES", "SCOPES", "CREATED"];
-    let mut rows = vec![HEAD.map(str::to_owned)];
-    rows.extend(users.iter().map(row));
-    let widths: [usize; 6] = std::array::from_fn(|column| {
-        let cells = rows.iter().map(|row| row[column].chars().count());
-        cells.max().unwrap_or(0)
-    });
-    let mut text = String::new();
-    for row in rows {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(widths) {
-            let _ = write!(line, "{cell:width$}  ");
-        }
-        let _ = writeln!(text, "{}", line.trim_end());
-    }
-    text
+    let heads = ["NAME", "STATE", "PASSWORD", "ROLES", "SCOPES", "CREATED"];
+    columns(heads, users.iter().map(row))
 }
 
 fn row(user: &User) -> [String; 6] {
@@ -95,19 +78,11 @@ fn row(user: &User) -> [String; 6] {
         Some(hash) => hash.kind().name().to_owned(),
     };
     [
-        printable(user.name.as_str()),
+        user.name.to_string(),
         state.to_owned(),
         password,
         listed(user.grants.roles()),
         listed(user.grants.scopes()),
         user.created.strftime("%Y-%m-%d").to_string(),
     ]
-}
-
-fn listed(names: &[Box<str>]) -> String {
-    if names.is_empty() {
-        "-".to_owned()
-    } else {
-        printable(&names.join(","))
-    }
 }

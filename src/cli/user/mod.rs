@@ -5,7 +5,6 @@ mod command;
 mod import;
 mod import_lines;
 mod list;
-mod operator;
 mod passwd;
 mod password_entry;
 mod switch;

@@ -2,10 +2,10 @@
 
 use crate::cli::config_file::ConfigFile;
 use crate::cli::failure::{Exit, Failure};
+use crate::cli::operator::Operator;
 use crate::cli::output::write_out;
 use crate::store::{StoreError, UserName};
 
-use super::operator::Operator;
 use super::password_entry::PasswordOptions;
 
 /// Set the password of a user, or take it away with `--no-password`

@@ -2,10 +2,9 @@
 
 use crate::cli::config_file::ConfigFile;
 use crate::cli::failure::{Exit, Failure};
+use crate::cli::operator::Operator;
 use crate::cli::output::write_out;
 use crate::store::UserName;
-
-use super::operator::Operator;
 
 /// Disable a user: it stays, with its password, and may not sign in
 #[derive(Clone, Debug, clap::Args)]

@@ -2,10 +2,11 @@
 
 use tokio::runtime::{Builder, Runtime};
 
-use crate::cli::config_file::ConfigFile;
-use crate::cli::failure::Failure;
 use crate::config::Environment;
 use crate::store::{Actor, Means, Store, StoreError};
+
+use super::config_file::ConfigFile;
+use super::failure::Failure;
 
 /// An open store, and who uses it.
 pub(super) struct Operator {
