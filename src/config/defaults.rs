@@ -158,3 +158,51 @@ pub(super) const STORE_URL: &str = "sqlite:portcullis.db";
 
 /// The file of [`STORE_URL`].
 pub(super) const STORE_FILE: &str = "portcullis.db";
+
+/// `[store] stale_for`: 10 min, which a database needs for a restart or a failover. So long a revocation may go unheard.
+pub(super) const STORE_STALE_FOR: Duration = Duration::from_mins(10);
+
+/// Shortest `[store] stale_for`: 10 s, many of the intervals at which the store is asked.
+pub(super) const LEAST_STORE_STALE_FOR: Duration = Duration::from_secs(10);
+
+/// Longest `[store] stale_for`: a day. For longer a revocation would mean nothing.
+pub(super) const MOST_STORE_STALE_FOR: Duration = Duration::from_hours(24);
+
+/// `[local_issuer] signing`: small, fast to check, and known to every library of today.
+pub(super) const SIGNING: &str = "EdDSA";
+
+/// `[local_issuer] signing rotate`: 30 days. Whoever has stolen a key can use it no longer.
+pub(super) const ROTATE: Duration = Duration::from_hours(30 * 24);
+
+/// Shortest `rotate`: a day, the longest that a token of the key before may live.
+pub(super) const LEAST_ROTATE: Duration = Duration::from_hours(24);
+
+/// Longest `rotate`: 365 days.
+pub(super) const MOST_ROTATE: Duration = Duration::from_hours(365 * 24);
+
+/// `[local_issuer] access_token`: 15 min, after which roles and scopes are looked up again.
+pub(super) const ACCESS_TOKEN: Duration = Duration::from_mins(15);
+
+/// Shortest `access_token`: 1 min. Below it clients do nothing but refresh.
+pub(super) const LEAST_ACCESS_TOKEN: Duration = Duration::from_mins(1);
+
+/// Longest `access_token`: a day, which is the `max_lifetime` of the local issuer.
+pub(super) const MOST_ACCESS_TOKEN: Duration = Duration::from_hours(24);
+
+/// `[local_issuer] refresh_token`: 7 days without use, so that a weekend asks nobody to sign in again.
+pub(super) const REFRESH_TOKEN: Duration = Duration::from_hours(7 * 24);
+
+/// Shortest `refresh_token`: 5 min.
+pub(super) const LEAST_REFRESH_TOKEN: Duration = Duration::from_mins(5);
+
+/// Longest `refresh_token`: 90 days.
+pub(super) const MOST_REFRESH_TOKEN: Duration = Duration::from_hours(90 * 24);
+
+/// `[local_issuer] session`: 30 days, then the password is asked for whatever was refreshed.
+pub(super) const SESSION: Duration = Duration::from_hours(30 * 24);
+
+/// Longest `session`: 365 days.
+pub(super) const MOST_SESSION: Duration = Duration::from_hours(365 * 24);
+
+/// Fewest bytes of `encryption_key`: 32, what AES-256 has.
+pub(super) const LEAST_ENCRYPTION_KEY_BYTES: usize = 32;

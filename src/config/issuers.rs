@@ -7,11 +7,12 @@ use crate::jwt::{Algorithm, AlgorithmSet, AudienceMatch, IssuerPolicy, KeyFamily
 
 use super::context::At;
 use super::keys::{check_keys, keys};
+use super::logout::logout;
 use super::names::Names;
 use super::raw::Text;
 use super::reader::Reader;
 use super::remote_keys::refresh;
-use super::{Issuer, SecretUse, defaults, suggest};
+use super::{Issuer, LOCAL_ISSUER, SecretUse, defaults, suggest};
 
 /// The registered names that are taken; `Ed25519` is another name of `EdDSA` (RFC 9864).
 const ALGORITHMS: &[&str] = &[
@@ -24,7 +25,7 @@ pub(super) fn issuers(
     readers: Vec<Reader<'_>>,
     secrets: &mut Vec<SecretUse>,
 ) -> (Vec<Issuer>, Names) {
-    let mut names = Names::new("issuer");
+    let mut names = Names::new("issuer").reserving(LOCAL_ISSUER);
     let mut issuers: Vec<Issuer> = Vec::new();
     for mut reader in readers {
         let name = names.read(&mut reader);
@@ -88,6 +89,7 @@ fn issuer(reader: &mut Reader<'_>, name: Arc<str>, secrets: &mut Vec<SecretUse>)
         place: reader.context.source.place(&found.origin),
         policy,
         refresh: refresh(reader, found.is_remote),
+        logout: logout(reader),
         keys: found.keys,
     }
 }

@@ -106,7 +106,7 @@ pub fn parse_key_url(text: &str, rules: KeyUrlRules) -> Result<Uri, KeyUrlError>
         return Err(KeyUrlError::Characters);
     }
     let authority = &rest[..rest.find(['/', '?']).unwrap_or(rest.len())];
-    let host = host(authority)?;
+    let (host, _) = host(authority)?;
     if !rules.allow_link_local && host.address().is_some_and(is_link_local_or_metadata) {
         return Err(KeyUrlError::LinkLocal);
     }
@@ -133,7 +133,7 @@ impl RemoteKeys {
 fn is_loopback(url: &Uri) -> bool {
     url.authority()
         .and_then(|authority| host(authority.as_str()).ok())
-        .is_some_and(|host| host.is_loopback())
+        .is_some_and(|(host, _)| host.is_loopback())
 }
 
 /// Whether this is a host, with or without a port.
@@ -141,7 +141,10 @@ pub(super) fn is_host(authority: &str) -> bool {
     host(authority).is_ok()
 }
 
-enum UrlHost {
+/// The host of a URL.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum UrlHost {
+    /// In lower case.
     Name(Box<str>),
     Address(IpAddr),
 }
@@ -154,7 +157,8 @@ impl UrlHost {
         }
     }
 
-    fn is_loopback(&self) -> bool {
+    /// Whether it is this machine, as far as one can see.
+    pub(super) fn is_loopback(&self) -> bool {
         match self {
             Self::Name(name) => &**name == "localhost",
             Self::Address(address) => address.to_canonical().is_loopback(),
@@ -162,8 +166,8 @@ impl UrlHost {
     }
 }
 
-/// The host of an authority, whose port is looked at too.
-fn host(authority: &str) -> Result<UrlHost, KeyUrlError> {
+/// The host of an authority, and its port.
+pub(super) fn host(authority: &str) -> Result<(UrlHost, Option<u16>), KeyUrlError> {
     if authority.contains('@') {
         return Err(KeyUrlError::Credentials);
     }
@@ -177,12 +181,12 @@ fn host(authority: &str) -> Result<UrlHost, KeyUrlError> {
     };
     let digits = match port.strip_prefix(':') {
         Some(digits) => digits,
-        None if port.is_empty() => return Ok(host),
+        None if port.is_empty() => return Ok((host, None)),
         None => return Err(KeyUrlError::Port),
     };
     let number = digits.bytes().all(|byte| byte.is_ascii_digit());
     match digits.parse::<u16>() {
-        Ok(1..) if number => Ok(host),
+        Ok(port @ 1..) if number => Ok((host, Some(port))),
         Ok(_) | Err(_) => Err(KeyUrlError::Port),
     }
 }

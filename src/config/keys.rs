@@ -123,7 +123,13 @@ fn is_among(sources: &[KeySource], wanted: &KeySource) -> bool {
         (KeySource::Remote(a), KeySource::Remote(b)) => a.location == b.location,
         (KeySource::JwksFile(a), KeySource::JwksFile(b)) => a == b,
         (KeySource::PemFiles(a), KeySource::PemFiles(b)) => a == b,
-        (KeySource::Remote(_) | KeySource::JwksFile(_) | KeySource::PemFiles(_), _) => false,
+        (
+            KeySource::Remote(_)
+            | KeySource::JwksFile(_)
+            | KeySource::PemFiles(_)
+            | KeySource::Store,
+            _,
+        ) => false,
     })
 }
 

@@ -4,7 +4,7 @@
 //! One file for each idea: `raw` and `source` hold the text as a tree with places, `interpolate` and `overrides` fill
 //! it in from files and the environment, `reader` takes keys out of tables (and so knows which keys there are), `expect`
 //! takes values out of keys, and `server`, `issuers` (with `keys`, `remote_keys` and `key_url`), `upstreams`, `routes`,
-//! `claims`, `store` build the model. Nothing here opens a key or a certificate, or connects to anything.
+//! `claims`, `store`, `local_issuer` (with `issuer_url`), `logout` build the model. Nothing here opens a key or a certificate, or connects to anything.
 
 mod check;
 mod claims;
@@ -13,9 +13,12 @@ mod defaults;
 mod error;
 mod expect;
 mod interpolate;
+mod issuer_url;
 mod issuers;
 mod key_url;
 mod keys;
+mod local_issuer;
+mod logout;
 mod model;
 mod names;
 mod overrides;
@@ -41,10 +44,11 @@ pub use check::{WARNING_CODES, Warning, warnings};
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use key_url::{KeyUrlError, KeyUrlRules, parse_key_url};
 pub use model::{
-    Admin, AdminAccess, Authentication, BadSignatureLimits, Certificates, Config, Host,
-    HostPattern, Issuer, KeyLocation, KeyRefresh, KeySource, Keys, Limits, Log, LogFormat, PemFile,
-    Preflight, RemoteKeys, Route, Rule, SecretOrigin, SecretUse, Server, StoreConfig, StoreUrl,
-    Test, Upstream, UpstreamUrl,
+    Admin, AdminAccess, Authentication, BackChannelLogout, BadSignatureLimits, Certificates,
+    Config, Host, HostPattern, Issuer, IssuerUrl, KeyLocation, KeyRefresh, KeySource, Keys,
+    LOCAL_ISSUER, LOCAL_ISSUER_ROUTE, Limits, LocalIssuer, Log, LogFormat, PemFile, Preflight,
+    RemoteKeys, Route, Rule, SecretOrigin, SecretUse, Server, Signing, StoreConfig, StoreFailure,
+    StoreUrl, Test, Upstream, UpstreamUrl,
 };
 pub use reference::{Key, reference};
 pub use resolve::{Environment, load, parse};

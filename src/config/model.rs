@@ -18,6 +18,12 @@ use crate::secret::Secret;
 use super::store::default_url;
 use super::{Place, Places, defaults};
 
+mod local;
+
+pub use local::{
+    BackChannelLogout, IssuerUrl, LOCAL_ISSUER, LOCAL_ISSUER_ROUTE, LocalIssuer, Signing,
+};
+
 /// A whole configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -35,15 +41,17 @@ pub struct Config {
     pub admin: Admin,
     /// `[log]`
     pub log: Log,
-    /// `[[issuers]]`
+    /// `[[issuers]]`, and behind them the local one if there is one.
     pub issuers: Vec<Issuer>,
+    /// `[local_issuer]`
+    pub local_issuer: Option<LocalIssuer>,
     /// `[[upstreams]]`, and those that routes give as a URL.
     pub upstreams: Vec<Upstream>,
     /// `[[routes]]`
     pub routes: Vec<Route>,
     /// `[server] strip`: further names that clients may not send, exact or ending in `*`.
     pub strip: Vec<String>,
-    /// `[store]`; `None`: the file has none.
+    /// `[store]`; its defaults where only the local issuer or an `[issuers.logout]` asks for one. `None`: nobody does.
     pub store: Option<StoreConfig>,
     /// Where the secrets of the configuration come from.
     pub secrets: Vec<SecretUse>,
@@ -69,6 +77,20 @@ pub struct StoreConfig {
     pub place: Place,
     /// Where it is. A change needs a restart.
     pub url: StoreUrl,
+    /// What happens to tokens while the list of revocations is too old.
+    pub fail: StoreFailure,
+    /// How old the list may be.
+    pub stale_for: Duration,
+}
+
+/// What happens to tokens while nobody can tell whether they are revoked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum StoreFailure {
+    /// They are refused.
+    #[default]
+    Closed,
+    /// They pass, if they are not on the list that there is.
+    Open,
 }
 
 /// Where the store is.
@@ -228,6 +250,8 @@ pub struct Issuer {
     pub keys: Keys,
     /// `[issuers.refresh]`: for its remote sources.
     pub refresh: KeyRefresh,
+    /// `[issuers.logout]`
+    pub logout: Option<BackChannelLogout>,
 }
 
 /// What an issuer's tokens are checked with.
@@ -261,7 +285,16 @@ impl Keys {
     pub fn remote(&self) -> impl Iterator<Item = &RemoteKeys> {
         self.sources().iter().filter_map(|source| match source {
             KeySource::Remote(remote) => Some(&**remote),
-            KeySource::JwksFile(_) | KeySource::PemFiles(_) => None,
+            KeySource::JwksFile(_) | KeySource::PemFiles(_) | KeySource::Store => None,
+        })
+    }
+
+    /// Whether they may be missing for now: they are fetched, or in the store.
+    #[must_use]
+    pub fn come_later(&self) -> bool {
+        self.sources().iter().any(|source| match source {
+            KeySource::Remote(_) | KeySource::Store => true,
+            KeySource::JwksFile(_) | KeySource::PemFiles(_) => false,
         })
     }
 }
@@ -275,6 +308,8 @@ pub enum KeySource {
     PemFiles(Vec<PemFile>),
     /// `{ discovery = .. }` or `{ jwks_url = ".." }`
     Remote(Box<RemoteKeys>),
+    /// The store has them: the local issuer's.
+    Store,
 }
 
 /// A JWK Set that is fetched, and how.

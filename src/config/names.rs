@@ -11,6 +11,8 @@ use super::suggest;
 /// The names of one kind of table, by index.
 pub(super) struct Names {
     kind: &'static str,
+    /// A name that means something else.
+    reserved: Option<&'static str>,
     indexes: BTreeMap<Arc<str>, usize>,
     count: usize,
 }
@@ -19,8 +21,25 @@ impl Names {
     pub(super) fn new(kind: &'static str) -> Self {
         Self {
             kind,
+            reserved: None,
             indexes: BTreeMap::new(),
             count: 0,
+        }
+    }
+
+    /// No table of the file may have this name.
+    pub(super) fn reserving(self, name: &'static str) -> Self {
+        Self {
+            reserved: Some(name),
+            ..self
+        }
+    }
+
+    /// Gives the reserved name to what comes next.
+    pub(super) fn take_reserved(&mut self) {
+        if let Some(name) = self.reserved {
+            self.indexes.insert(name.into(), self.count);
+            self.count += 1;
         }
     }
 
@@ -39,6 +58,11 @@ impl Names {
         if !name.chars().all(fits) || name.len() > 64 || &*name == "none" {
             let message = format!("`{}` is no name for the {kind}", text.value.shown());
             let hint = "names are up to 64 letters, digits, `-`, `_` and `.`, and not `none`";
+            reader.context.error_hint(&text.origin, message, hint);
+        }
+        if self.reserved == Some(&*name) {
+            let message = format!("`{name}` is no name for the {kind}: it means the local issuer");
+            let hint = "choose another name";
             reader.context.error_hint(&text.origin, message, hint);
         }
         if self.indexes.contains_key(&name) {

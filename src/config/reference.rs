@@ -28,6 +28,8 @@ tls = {}
 [admin]
 [log]
 [store]
+[local_issuer]
+signing = {}
 [[issuers]]
 keys = { pem_files = [{}] }
 [[upstreams]]

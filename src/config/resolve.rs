@@ -11,6 +11,7 @@ use super::claims::claim_headers;
 use super::context::Context;
 use super::interpolate::fill_in;
 use super::issuers::issuers;
+use super::local_issuer::local_issuer;
 use super::overrides::apply;
 use super::paths::state_directory;
 use super::raw::{self, Table};
@@ -19,8 +20,8 @@ use super::routes::{Referred, routes};
 use super::source::{Origin, Places, Source};
 use super::upstreams::upstreams;
 use super::{
-    Admin, Config, ConfigError, ConfigErrors, Issuer, Log, Place, Route, SecretUse, Server,
-    StoreConfig, Upstream,
+    Admin, Config, ConfigError, ConfigErrors, Issuer, LocalIssuer, Log, Place, Route, SecretUse,
+    Server, StoreConfig, Upstream,
 };
 
 /// The environment variables that matter, taken once.
@@ -120,6 +121,7 @@ pub fn parse(
         admin: parts.admin,
         log: parts.log,
         issuers: parts.issuers,
+        local_issuer: parts.local_issuer,
         upstreams: parts.upstreams,
         routes: parts.routes,
         strip: parts.strip,
@@ -135,6 +137,7 @@ pub(super) struct Parts {
     admin: Admin,
     log: Log,
     issuers: Vec<Issuer>,
+    local_issuer: Option<LocalIssuer>,
     upstreams: Vec<Upstream>,
     routes: Vec<Route>,
     strip: Vec<String>,
@@ -151,7 +154,15 @@ pub(super) fn read<'a>(root: &'a Table, context: &'a Context<'a>) -> Parts {
     let log = super::server::log(reader.table("log", "log"));
     let has_store = reader.has("store");
     let store = super::store::store(reader.table("store", "store"), &mut secrets);
-    let (issuers, issuer_names) = issuers(reader.tables("issuers", "issuers"), &mut secrets);
+    let (mut issuers, mut issuer_names) =
+        issuers(reader.tables("issuers", "issuers"), &mut secrets);
+    let local = has_local(&mut reader);
+    let local_issuer = local.map(|reader| {
+        let (local, issuer) = local_issuer(reader, issuers.len(), &mut secrets);
+        issuer_names.take_reserved();
+        issuers.push(issuer);
+        local
+    });
     let (mut upstreams, upstream_names) = upstreams(reader.tables("upstreams", "upstreams"));
     let claim_headers = claim_headers(&mut reader);
     let referred = Referred {
@@ -166,13 +177,40 @@ pub(super) fn read<'a>(root: &'a Table, context: &'a Context<'a>) -> Parts {
         server,
         admin,
         log,
+        store: store_if_asked(has_store, store, local_issuer.as_ref(), &issuers),
         issuers,
+        local_issuer,
         upstreams,
         routes,
         strip,
-        store: has_store.then_some(store),
         secrets,
     }
+}
+
+/// `[local_issuer]`, if the file has one.
+fn has_local<'a>(reader: &mut Reader<'a>) -> Option<Reader<'a>> {
+    let set = reader.has("local_issuer");
+    let table = reader.table("local_issuer", "local_issuer");
+    set.then_some(table)
+}
+
+/// The store with its defaults where no `[store]` is written, but something needs one; that is then its place.
+fn store_if_asked(
+    is_written: bool,
+    store: StoreConfig,
+    local: Option<&LocalIssuer>,
+    issuers: &[Issuer],
+) -> Option<StoreConfig> {
+    if is_written {
+        return Some(store);
+    }
+    let logout = || issuers.iter().find_map(|issuer| issuer.logout.as_ref());
+    let place = local.map(|local| &local.place);
+    let place = place.or_else(|| logout().map(|logout| &logout.place))?;
+    Some(StoreConfig {
+        place: place.clone(),
+        ..store
+    })
 }
 
 /// SHA-256 over the text and the values, each with its length before it.

@@ -14,7 +14,9 @@ use super::names::Names;
 use super::reader::Reader;
 use super::server::networks;
 use super::upstreams::{implicit, url};
-use super::{Authentication, HostPattern, Issuer, Preflight, Route, Upstream, suggest};
+use super::{
+    Authentication, HostPattern, Issuer, LOCAL_ISSUER_ROUTE, Preflight, Route, Upstream, suggest,
+};
 
 /// What routes refer to.
 pub(super) struct Referred<'a> {
@@ -30,7 +32,7 @@ pub(super) fn routes(
     upstreams: &mut Vec<Upstream>,
     referred: &Referred<'_>,
 ) -> Vec<Route> {
-    let mut names = Names::new("route");
+    let mut names = Names::new("route").reserving(LOCAL_ISSUER_ROUTE);
     let mut taken = Taken::default();
     let mut routes = Vec::new();
     for mut reader in readers {

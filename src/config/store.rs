@@ -1,4 +1,4 @@
-//! `[store]`: where users are kept.
+//! `[store]`: where users, sessions and revocations are kept.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use super::key_url::is_host;
 use super::paths::state_directory;
 use super::raw::Text;
 use super::reader::Reader;
-use super::{SecretUse, StoreConfig, StoreUrl, defaults, suggest};
+use super::{SecretUse, StoreConfig, StoreFailure, StoreUrl, defaults, suggest};
 
 const EXAMPLE: &str =
     "write \"sqlite:portcullis.db\", or \"postgres://user:password@host/database\"";
@@ -57,8 +57,23 @@ pub(super) fn store(mut reader: Reader<'_>, secrets: &mut Vec<SecretUse>) -> Sto
         Some(text) => url(context, text, secrets),
         None => in_state_directory(context, defaults::STORE_FILE),
     };
+    let failures = [
+        ("closed", StoreFailure::Closed),
+        ("open", StoreFailure::Open),
+    ];
+    let fail = reader.choice("fail", &failures);
+    let stale_for = reader.duration(
+        "stale_for",
+        defaults::LEAST_STORE_STALE_FOR..=defaults::MOST_STORE_STALE_FOR,
+        defaults::STORE_STALE_FOR,
+    );
     reader.finish();
-    StoreConfig { place, url }
+    StoreConfig {
+        place,
+        url,
+        fail,
+        stale_for,
+    }
 }
 
 fn in_state_directory(context: &Context<'_>, file: &str) -> StoreUrl {

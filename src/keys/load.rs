@@ -69,7 +69,7 @@ pub fn load(
         }
     };
     let loaded = load_remote(issuer, &Arc::new(local), sets);
-    if loaded.keys.is_empty() && issuer.keys.remote().next().is_none() {
+    if loaded.keys.is_empty() && !issuer.keys.come_later() {
         // Sources that are right by themselves give different keys the same name.
         return Err(KeysError {
             file: setting(issuer, ""),
@@ -160,7 +160,7 @@ fn public(issuer: &Issuer, sources: &[KeySource]) -> Result<LocalKeys, KeysError
         match source {
             KeySource::JwksFile(file) => jwks_file(issuer, file, &mut local)?,
             KeySource::PemFiles(files) => local.keys.append(&mut pem_files(issuer, files)?),
-            KeySource::Remote(_) => {}
+            KeySource::Remote(_) | KeySource::Store => {}
         }
     }
     Ok(local)

@@ -43,6 +43,7 @@ pub(crate) fn issuer_of(sources: Vec<KeySource>) -> Issuer {
         },
         keys: Keys::Public(sources),
         refresh: KeyRefresh::default(),
+        logout: None,
     }
 }
 

@@ -193,7 +193,7 @@ fn issuer_text(issuer: &config::Issuer, contents: &Contents) -> String {
         for source in sources {
             match source {
                 KeySource::Remote(remote) => remote.place = Place::default(),
-                KeySource::JwksFile(_) | KeySource::PemFiles(_) => {}
+                KeySource::JwksFile(_) | KeySource::PemFiles(_) | KeySource::Store => {}
             }
         }
     }

@@ -44,7 +44,7 @@ pub(super) fn pin(running: &Config, new: &mut Config) -> Vec<String> {
 mod tests {
     use std::num::NonZeroUsize;
 
-    use crate::config::{AdminAccess, Certificates, Place, StoreConfig, StoreUrl};
+    use crate::config::{AdminAccess, Certificates, Place, StoreConfig, StoreFailure, StoreUrl};
     use crate::reload::testing::config;
     use crate::secret::Secret;
 
@@ -78,6 +78,8 @@ mod tests {
                 c.store = Some(StoreConfig {
                     place: Place::default(),
                     url: StoreUrl::Sqlite("x".into()),
+                    fail: StoreFailure::Closed,
+                    stale_for: std::time::Duration::from_secs(10),
                 });
             }),
             ("the state directory", |c| c.state_directory = "x".into()),

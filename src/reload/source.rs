@@ -107,6 +107,7 @@ fn named_files(config: &Config) -> BTreeSet<PathBuf> {
                 KeySource::JwksFile(file) => files.extend([file.clone()]),
                 KeySource::PemFiles(pems) => files.extend(pems.iter().map(|pem| pem.path.clone())),
                 KeySource::Remote(remote) => files.extend(remote.ca.clone()),
+                KeySource::Store => {}
             }
         }
     }

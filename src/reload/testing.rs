@@ -44,6 +44,7 @@ pub(crate) fn issuer(name: &str, keys: impl Into<Keys>) -> Issuer {
         },
         keys: keys.into(),
         refresh: KeyRefresh::default(),
+        logout: None,
     }
 }
 

@@ -90,6 +90,7 @@ fn sources(issuer: &Issuer, sets: &RemoteKeySets) -> Vec<ListedSource> {
     };
     let source = |source: &KeySource| match source {
         KeySource::JwksFile(path) => ListedSource::Local(format!("jwks_file {}", path.display())),
+        KeySource::Store => ListedSource::Local("the store".to_owned()),
         KeySource::PemFiles(files) => {
             let paths: Vec<String> = files.iter().map(|f| f.path.display().to_string()).collect();
             ListedSource::Local(format!("pem_files {}", paths.join(", ")))

@@ -7,5 +7,6 @@ mod bad_routes;
 mod bad_server;
 mod environment;
 mod good;
+mod local_issuer;
 mod remote_keys;
 mod store;

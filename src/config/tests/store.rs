@@ -98,11 +98,6 @@ fn wrong_stores() {
         "unknown key `urll` in [store]",
         "`url`",
     );
-    assert_error(
-        &format!("{SMALL}[store]\nfail = \"closed\""),
-        "unknown key `fail`",
-        "",
-    );
 }
 
 const WRONG: &[(&str, &str, &str)] = &[

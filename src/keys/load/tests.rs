@@ -91,6 +91,7 @@ fn issuer(algorithms: &[Algorithm], keys: impl Into<Keys>) -> Issuer {
         },
         keys: keys.into(),
         refresh: KeyRefresh::default(),
+        logout: None,
     }
 }
 

@@ -33,6 +33,7 @@ fn issuer() -> Issuer {
         },
         keys: Keys::Public(Vec::new()),
         refresh: KeyRefresh::default(),
+        logout: None,
     }
 }
 

@@ -37,6 +37,7 @@ fn issuer(audiences: &[&str], audience_match: AudienceMatch) -> Issuer {
         },
         keys: Keys::Generate(Algorithm::EdDsa),
         refresh: KeyRefresh::default(),
+        logout: None,
     }
 }
 
