@@ -1,0 +1,116 @@
+//! What the store may hold only sealed: private keys, and the secrets of refresh tokens.
+
+use std::fmt;
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
+use zeroize::Zeroizing;
+
+use crate::secret::Secret;
+
+/// The first byte of everything that is sealed: how, so that there can be another way one day.
+const VERSION: u8 = 1;
+
+/// What precedes the ciphertext.
+const HEAD: usize = 1 + NONCE_LEN;
+
+/// What follows it.
+const TAG: usize = 16;
+
+/// Salt of the derivation: no other program makes the same key of the same secret.
+const SALT: &[u8] = b"portcullis sealed 1";
+
+/// Seals and opens with AES-256-GCM, under a key that HKDF-SHA256 (RFC 5869) makes of a secret.
+///
+/// A nonce is 96 random bits, so that one secret is good for 2³² sealings (NIST SP 800-38D §8.3): a sign-in is one of them.
+pub struct Sealer {
+    key: RandomizedNonceKey,
+}
+
+/// Why something that is sealed cannot be opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SealError {
+    /// It is too short, or sealed in a way that this program does not know.
+    #[error("it is not sealed as this portcullis seals")]
+    Format,
+    /// Another key has sealed it, or for another purpose, or it was changed.
+    #[error("the encryption key does not open it")]
+    Opened,
+    /// The crypto library refuses, or the system has no randomness.
+    #[error("it cannot be sealed: no randomness")]
+    Randomness,
+}
+
+impl Sealer {
+    /// Seals under a key made of `secret`: what is configured, or kept in the state directory.
+    ///
+    /// # Errors
+    /// `Randomness`, when the crypto library refuses.
+    pub fn new(secret: &Secret) -> Result<Self, SealError> {
+        let mut key = Zeroizing::new([0; 32]);
+        let extracted = Salt::new(HKDF_SHA256, SALT).extract(secret.expose());
+        let expanded = extracted
+            .expand(&[b"AES-256-GCM"], HKDF_SHA256)
+            .and_then(|expanded| expanded.fill(&mut *key));
+        expanded.map_err(|_| SealError::Randomness)?;
+        let key = RandomizedNonceKey::new(&AES_256_GCM, &*key);
+        Ok(Self {
+            key: key.map_err(|_| SealError::Randomness)?,
+        })
+    }
+
+    /// Seals `content`: version, nonce, ciphertext, tag. Only who names the same `purpose` opens it, so that nobody can put
+    /// what one row of the store holds into another: it names the row, too.
+    ///
+    /// # Errors
+    /// `Randomness`
+    pub fn seal(&self, purpose: &str, content: &[u8]) -> Result<Vec<u8>, SealError> {
+        // Of its full size from the beginning: growing would leave copies of the content behind.
+        let mut sealed = Vec::with_capacity(HEAD + content.len() + TAG);
+        sealed.push(VERSION);
+        sealed.extend_from_slice(&[0; NONCE_LEN]);
+        sealed.extend_from_slice(content);
+        let (head, text) = sealed.split_at_mut(HEAD);
+        let (nonce, tag) = self
+            .key
+            .seal_in_place_separate_tag(Aad::from(bound(purpose)), text)
+            .map_err(|_| SealError::Randomness)?;
+        head[1..].copy_from_slice(nonce.as_ref());
+        sealed.extend_from_slice(tag.as_ref());
+        Ok(sealed)
+    }
+
+    /// Opens what was sealed for this purpose.
+    ///
+    /// # Errors
+    /// `Format`, `Opened`
+    pub fn open(&self, purpose: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
+        let (head, text) = sealed.split_at_checked(HEAD).ok_or(SealError::Format)?;
+        if head[0] != VERSION || text.len() < TAG {
+            return Err(SealError::Format);
+        }
+        let nonce = Nonce::try_assume_unique_for_key(&head[1..]).map_err(|_| SealError::Format)?;
+        let mut content = Zeroizing::new(text.to_vec());
+        let length = self
+            .key
+            .open_in_place(nonce, Aad::from(bound(purpose)), &mut content)
+            .map_err(|_| SealError::Opened)?
+            .len();
+        content.truncate(length);
+        Ok(content)
+    }
+}
+
+/// What is authenticated beside the content.
+fn bound(purpose: &str) -> Vec<u8> {
+    [&[VERSION], purpose.as_bytes()].concat()
+}
+
+impl fmt::Debug for Sealer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sealer(redacted)")
+    }
+}
+
+#[cfg(test)]
+mod tests;

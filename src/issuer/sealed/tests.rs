@@ -1,0 +1,86 @@
+use std::collections::BTreeSet;
+
+use super::*;
+
+/// `content` for the purpose `family a` under 32 bytes of 7, made with another implementation of HKDF and AES-GCM.
+const SEALED_BY_VERSION_1: [u8; 36] = [
+    0x01, 0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08, 0x09, 0x0a, 0x0b, 0x23, 0x80, 0x0b,
+    0x16, 0x36, 0xe4, 0x4d, 0x91, 0x4f, 0xf7, 0x70, 0x0e, 0xfc, 0x4e, 0x0c, 0x54, 0xa5, 0x15, 0x0a,
+    0x78, 0xdd, 0x50, 0x44,
+];
+
+fn sealer(secret: &[u8]) -> Sealer {
+    Sealer::new(&Secret::new(secret.to_vec())).unwrap()
+}
+
+#[test]
+fn what_is_sealed_opens_for_its_purpose_alone() {
+    let sealer = sealer(&[7; 32]);
+    for content in [&b""[..], b"x", &[9; 5000]] {
+        let sealed = sealer.seal("family a", content).unwrap();
+        assert_eq!(sealed.len(), HEAD + content.len() + TAG);
+        assert_eq!(&**sealer.open("family a", &sealed).unwrap(), content);
+        for other in ["", "family b", "family a ", "family", "signing key a"] {
+            assert_eq!(
+                sealer.open(other, &sealed),
+                Err(SealError::Opened),
+                "{other}"
+            );
+        }
+    }
+}
+
+#[test]
+fn another_secret_opens_nothing() {
+    let sealed = sealer(&[7; 32]).seal("p", b"content").unwrap();
+    for other in [&[7; 33][..], &[8; 32], &[0; 32], &[7; 31]] {
+        assert_eq!(sealer(other).open("p", &sealed), Err(SealError::Opened));
+    }
+    assert!(sealer(&[7; 32]).open("p", &sealed).is_ok());
+}
+
+#[test]
+fn whatever_is_changed_is_noticed() {
+    let sealer = sealer(&[7; 32]);
+    let sealed = sealer.seal("p", b"content").unwrap();
+    for at in 0..sealed.len() {
+        for bit in 0..8 {
+            let mut changed = sealed.clone();
+            changed[at] ^= 1 << bit;
+            let expected = if at == 0 {
+                SealError::Format
+            } else {
+                SealError::Opened
+            };
+            assert_eq!(sealer.open("p", &changed), Err(expected), "{at}");
+        }
+    }
+    for length in 0..sealed.len() {
+        assert!(sealer.open("p", &sealed[..length]).is_err(), "{length}");
+    }
+    let longer = [&sealed[..], b"x"].concat();
+    assert_eq!(sealer.open("p", &longer), Err(SealError::Opened));
+}
+
+#[test]
+fn nothing_is_sealed_the_same_way_twice() {
+    let sealer = sealer(&[7; 32]);
+    let all: BTreeSet<Vec<u8>> = (0..1000)
+        .map(|_| sealer.seal("p", b"content").unwrap())
+        .collect();
+    let nonces: BTreeSet<&[u8]> = all.iter().map(|sealed| &sealed[1..HEAD]).collect();
+    assert_eq!((all.len(), nonces.len()), (1000, 1000));
+}
+
+/// A store outlives the program that has sealed it.
+#[test]
+fn what_an_earlier_program_has_sealed_opens() {
+    let opened = sealer(&[7; 32]).open("family a", &SEALED_BY_VERSION_1);
+    let opened = opened.unwrap();
+    assert_eq!(&**opened, b"content");
+}
+
+#[test]
+fn it_does_not_print_itself() {
+    assert_eq!(format!("{:?}", sealer(&[7; 32])), "Sealer(redacted)");
+}
