@@ -15,6 +15,7 @@ use crate::admin::{self, AdminState};
 use crate::clock::Clock;
 use crate::config::{Config, ConfigErrors};
 use crate::gate::Reason;
+use crate::issuer::IssuerHandle;
 use crate::keys::{KeySourceStatuses, RemoteKeySets};
 use crate::metrics::Metrics;
 use crate::net::{ListenError, raise_open_files};
@@ -101,6 +102,7 @@ impl Gateway {
         let shared = Arc::new(SharedState {
             revocations: Arc::new(ArcSwap::from_pointee(RevocationSet::empty())),
             snapshot: Arc::clone(&snapshot),
+            issuer: IssuerHandle::channel().0,
             clock,
             draining: AtomicBool::new(false),
             connections: AtomicUsize::new(0),

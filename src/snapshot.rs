@@ -20,7 +20,7 @@ use crate::net::{self, CertificateError, ServerTls};
 use crate::routing::{Access, Route, RouteTable};
 use crate::upstream::{Upstream, take_over_addresses};
 
-pub use endpoints::{Endpoint, LocalEndpoints};
+pub use endpoints::{Endpoint, LOCAL_ROUTE, LocalEndpoints};
 pub use key_uses::{SnapshotKeyUses, name_of};
 
 /// One generation of everything that a decision needs.

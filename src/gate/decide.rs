@@ -180,7 +180,7 @@ struct Destination {
 
 /// hyper itself counts the fields and bytes of HTTP/1.1. Of HTTP/2 it takes more, so that what is too large is answered
 /// like every refusal.
-fn is_too_large(parts: &Parts, limits: &Limits) -> bool {
+pub(super) fn is_too_large(parts: &Parts, limits: &Limits) -> bool {
     parts.headers.len() > limits.header_count
         || (parts.version == Version::HTTP_2 && headers::head_bytes(parts) > limits.header_bytes)
 }

@@ -5,6 +5,7 @@
 mod authenticate;
 mod budget;
 mod decide;
+mod endpoint;
 mod key_tallies;
 mod memory;
 mod observe;
@@ -13,6 +14,7 @@ mod unknown_kids;
 
 pub use budget::{CLIENTS, RetryAfter, SignatureBudget};
 pub use decide::{Admission, Head, Peer, decide};
+pub use endpoint::{OwnRequest, own_request};
 pub use memory::{MemoryCounts, WorkerMemory};
 pub use observe::{Observer, Unobserved};
 pub use rejection::{Detail, Reason, Rejection};

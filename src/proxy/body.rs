@@ -109,6 +109,11 @@ where
         self.state.get()
     }
 
+    /// The client took too long.
+    pub(super) fn give_up(&self) {
+        self.state.set(UploadState::Idle);
+    }
+
     /// Its length, if the client told it.
     pub(super) fn length(&self) -> Option<u64> {
         self.body.borrow().size_hint().exact()

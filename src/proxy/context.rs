@@ -11,6 +11,7 @@ use arc_swap::{ArcSwap, Cache};
 use crate::clock::Clock;
 use crate::gate::{Peer, WorkerMemory};
 use crate::headers::StripSet;
+use crate::issuer::IssuerHandle;
 use crate::metrics::{RouteMetrics, WorkerId, WorkerMetrics};
 use crate::net::{ConnectionState, Deadlines};
 use crate::revocation::RevocationSet;
@@ -29,6 +30,8 @@ pub struct SharedState {
     pub snapshot: Publisher,
     /// The revocations in force.
     pub revocations: Arc<ArcSwap<RevocationSet>>,
+    /// Where requests go that the gateway answers itself.
+    pub issuer: IssuerHandle,
     /// The time.
     pub clock: Clock,
     /// Whether TERM was received: `/readyz` says 503 and connections are told to close.

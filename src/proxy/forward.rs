@@ -85,7 +85,10 @@ pub(super) async fn forward(
 }
 
 /// A length that the client told is checked before anything goes upstream.
-fn check_length(upload: Option<&Rc<Upload>>, limit: Option<u64>) -> Result<(), Rejection> {
+pub(super) fn check_length(
+    upload: Option<&Rc<Upload>>,
+    limit: Option<u64>,
+) -> Result<(), Rejection> {
     match (upload.and_then(|upload| upload.length()), limit) {
         (Some(length), Some(limit)) if length > limit => {
             let what = format_args!("{length} bytes: at most {limit} are taken");

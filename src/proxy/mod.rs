@@ -6,6 +6,7 @@ mod context;
 mod forward;
 mod framing;
 mod line;
+mod local;
 mod record;
 mod request_id;
 mod respond;

@@ -13,7 +13,9 @@ use smallvec::SmallVec;
 use crate::gate::{Detail, Observer, Reason, Rejection};
 use crate::headers::Client;
 use crate::jwt::VerifiedToken;
+use crate::metrics::RouteMetrics;
 use crate::routing::Route;
+use crate::snapshot::LOCAL_ROUTE;
 
 use super::body::{BodyError, Upload};
 use super::line::{Entry, SUBJECT_BYTES};
@@ -45,6 +47,8 @@ struct Facts {
     logged: Option<Logged>,
     client: Option<Client>,
     route: Option<Arc<Route>>,
+    /// What counts a request that the gateway answers itself.
+    own: Option<Arc<RouteMetrics>>,
     status: Option<StatusCode>,
     refusal: Option<Rejection>,
     /// How long the decision took, for a client that is told.
@@ -100,6 +104,7 @@ impl Record {
             }),
             client: None,
             route: None,
+            own: None,
             status: None,
             refusal: None,
             decided: None,
@@ -135,6 +140,11 @@ impl Record {
     /// The request has a body.
     pub(super) fn uploads(&mut self, upload: &Rc<Upload>) {
         self.facts.upload = Some(Rc::clone(upload));
+    }
+
+    /// No route has the request: the gateway answers it itself.
+    pub(super) fn answers_itself(&mut self, metrics: Arc<RouteMetrics>) {
+        self.facts.own = Some(metrics);
     }
 
     /// The upstream's answer began.
@@ -231,10 +241,11 @@ impl Drop for Record {
         let worker = &self.connection.worker;
         let facts = &self.facts;
         let duration = facts.began.elapsed();
-        let metrics = facts
-            .route
-            .as_ref()
-            .map_or(&worker.no_route, |route| &route.metrics);
+        let metrics = match (&facts.route, &facts.own) {
+            (Some(route), _) => &route.metrics,
+            (None, Some(own)) => own,
+            (None, None) => &worker.no_route,
+        };
         metrics.finished(worker.id, &facts.method, facts.final_status(), duration);
         if let Some(rejection) = &facts.refusal {
             metrics.rejected(worker.id, rejection.reason.index());
@@ -280,7 +291,7 @@ impl Facts {
             method: self.method.as_str(),
             host: &host_of(&logged.uri, logged.host.as_ref()),
             path: logged.uri.path(),
-            route: self.route.as_ref().map(|route| &*route.name),
+            route: self.route_name(),
             status: self.final_status(),
             reason,
             detail: detail.as_deref(),
@@ -295,6 +306,14 @@ impl Facts {
             version: version_name(self.version),
             tls: connection.peer.secure,
         });
+    }
+
+    fn route_name(&self) -> Option<&str> {
+        match (&self.route, &self.own) {
+            (Some(route), _) => Some(&route.name),
+            (None, Some(_)) => Some(LOCAL_ROUTE),
+            (None, None) => None,
+        }
     }
 
     /// Bytes of bodies, from the client and to it.

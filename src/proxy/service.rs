@@ -13,10 +13,11 @@ use http::{HeaderValue, Method, Request, Response, Version};
 use hyper::body::Incoming;
 
 use crate::clock::UnixTime;
-use crate::gate::{Head, Reason, Rejection, decide};
+use crate::gate::{Head, Reason, Rejection, decide, own_request};
 
 use super::body::{Upload, UploadState, discard, is_short};
 use super::forward::{Answer, forward};
+use super::local::answer_here;
 use super::record::Record;
 use super::request_id::RequestId;
 use super::respond::rejection_response;
@@ -116,6 +117,13 @@ async fn answer(
         .trusted_proxies
         .trusts(head.peer.address.ip());
     let given = trusted.then(|| RequestId::given(&head.parts.headers));
+    if let Some(own) = own_request(&asked.snapshot, head, record).transpose() {
+        record.decided(given.flatten());
+        let (parts, upload) = (&mut head.parts, asked.upload.as_ref());
+        let answer = answer_here(worker, &asked.snapshot, own?, parts, upload, record);
+        // Rare, and on the heap: every request's future has room for what it may await.
+        return Box::pin(answer).await;
+    }
     let decision = worker.with_memory(|memory, revocations| {
         decide(&asked.snapshot, revocations, memory, head, now, record)
     });

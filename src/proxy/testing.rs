@@ -18,12 +18,13 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::clock::Clock;
 use crate::config::{self, Environment};
 use crate::gate::{Peer, Reason};
+use crate::issuer::{IssuerHandle, IssuerRequests};
 use crate::jwt::{Algorithm, SigningKey};
 use crate::metrics::{Metrics, WorkerId};
 use crate::net::{ClientIo, ConnectionState, Deadlines};
 use crate::revocation::RevocationSet;
 use crate::secret::Secret;
-use crate::snapshot::{Fixtures, Snapshot};
+use crate::snapshot::{Fixtures, LocalEndpoints, Snapshot};
 use crate::upstream::Pools;
 
 use super::{
@@ -53,6 +54,8 @@ pub(super) struct Gateway {
     pub(super) worker: Rc<WorkerContext>,
     address: std::net::SocketAddr,
     log: mpsc::Receiver<Vec<u8>>,
+    /// What the worker hands to the issuer, until a test takes it.
+    pub(super) requests: Option<IssuerRequests>,
 }
 
 struct LogTo(mpsc::Sender<Vec<u8>>);
@@ -79,10 +82,12 @@ impl Gateway {
     async fn start_as(upstream: std::net::SocketAddr, more: &str, http2: bool) -> Self {
         let (sink, log) = mpsc::channel();
         let log_to: Box<dyn AccessLogSink> = Box::new(LogTo(sink));
-        let worker = worker(
+        let (issuer, requests) = IssuerHandle::channel();
+        let worker = worker_with(
             upstream,
             more,
             access_log(Some(log_to), true, Arc::new(|_| {})),
+            issuer,
         );
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -104,6 +109,7 @@ impl Gateway {
             worker,
             address,
             log,
+            requests: Some(requests),
         }
     }
 
@@ -146,8 +152,21 @@ pub(super) fn worker(
     more: &str,
     access_log: AccessLog,
 ) -> Rc<WorkerContext> {
+    worker_with(upstream, more, access_log, IssuerHandle::channel().0)
+}
+
+/// The same, with `/auth` on `gw.test` and `/logout/test` on every host for `issuer`.
+fn worker_with(
+    upstream: std::net::SocketAddr,
+    more: &str,
+    access_log: AccessLog,
+    issuer: IssuerHandle,
+) -> Rc<WorkerContext> {
     let metrics = Metrics::new(1, Reason::NAMES);
-    let snapshot = snapshot(&configuration(upstream, more), &metrics);
+    let mut snapshot = snapshot(&configuration(upstream, more), &metrics);
+    let logouts = vec![("/logout/test".into(), 0)];
+    let endpoints = LocalEndpoints::new(Some(("gw.test", "/auth")), logouts, &metrics);
+    snapshot.endpoints = Arc::new(endpoints);
     let publisher: Publisher = Arc::new(ArcSwap::from_pointee(snapshot));
     let id = WorkerId(0);
     let deadlines = Deadlines::new(Instant::now());
@@ -159,6 +178,7 @@ pub(super) fn worker(
         shared: Arc::new(SharedState {
             revocations,
             snapshot: publisher,
+            issuer,
             clock: Clock::System,
             draining: AtomicBool::new(false),
             connections: AtomicUsize::new(0),

@@ -1,8 +1,14 @@
 //! What the gateway answers itself, before any route.
 
+use std::sync::Arc;
+
 use http::request::Parts;
 
 use crate::headers::Target;
+use crate::metrics::{Metrics, RouteMetrics};
+
+/// What the log and the metrics call these requests. No route has this name.
+pub const LOCAL_ROUTE: &str = "local_issuer";
 
 /// Whose request it is, when no route gets it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,16 +19,20 @@ pub enum Endpoint {
     Logout(usize),
 }
 
-/// The endpoints of a configuration.
-#[derive(Clone, Debug, Default)]
-pub struct LocalEndpoints {
+/// The endpoints of a configuration; by default none.
+#[derive(Debug, Default)]
+pub struct LocalEndpoints(Option<Served>);
+
+#[derive(Debug)]
+struct Served {
     issuer: Option<IssuerPlace>,
     /// Exact paths on any host.
     logouts: Vec<(Box<str>, usize)>,
+    metrics: Arc<RouteMetrics>,
 }
 
 /// Where the local issuer is served.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct IssuerPlace {
     /// Lower case, without port and brackets.
     host: Box<str>,
@@ -36,29 +46,47 @@ impl LocalEndpoints {
     /// Those of a local issuer, by its host (lower case, without port and brackets) and its path (`/auth` or empty), and of
     /// back-channel logout, each an exact path and the index of its issuer.
     #[must_use]
-    pub fn new(issuer: Option<(&str, &str)>, logouts: Vec<(Box<str>, usize)>) -> Self {
-        Self {
+    pub fn new(
+        issuer: Option<(&str, &str)>,
+        logouts: Vec<(Box<str>, usize)>,
+        metrics: &Metrics,
+    ) -> Self {
+        if issuer.is_none() && logouts.is_empty() {
+            return Self(None);
+        }
+        Self(Some(Served {
             issuer: issuer.map(|(host, path)| IssuerPlace::new(host, path)),
             logouts,
-        }
+            metrics: metrics.route(LOCAL_ROUTE),
+        }))
     }
 
-    /// Whose request this is; `None`: a route's, or one that is refused as malformed.
+    /// Whose request this is, and what counts it; `None`: a route's, or one that is refused as malformed.
     ///
     /// Paths compare as they were sent. Whoever spells one differently gets what routes say of it.
     #[must_use]
-    pub fn find(&self, head: &Parts) -> Option<Endpoint> {
-        if self.issuer.is_none() && self.logouts.is_empty() {
+    #[inline]
+    pub fn find(&self, head: &Parts) -> Option<(Endpoint, &Arc<RouteMetrics>)> {
+        let served = self.0.as_ref()?;
+        served.find(head).map(|found| (found, &served.metrics))
+    }
+}
+
+impl Served {
+    fn find(&self, head: &Parts) -> Option<Endpoint> {
+        let path = head.uri.path();
+        let logout = self.logouts.iter().find(|(logout, _)| **logout == *path);
+        let issuer = self.issuer.as_ref().filter(|issuer| issuer.has(path));
+        if logout.is_none() && issuer.is_none() {
             return None;
         }
+        // Only now: most requests are those of routes, and are looked at closely there.
         let target = Target::parse(&head.method, &head.uri, &head.headers, head.version).ok()?;
-        let logout = self.logouts.iter().find(|(path, _)| **path == *target.path);
         if let Some((_, issuer)) = logout {
             return Some(Endpoint::Logout(*issuer));
         }
-        let issuer = self.issuer.as_ref()?;
-        let host = target.host.as_deref()?;
-        (issuer.is_host(host) && issuer.has(target.path)).then_some(Endpoint::Issuer)
+        let is_host = issuer?.is_host(target.host.as_deref()?);
+        is_host.then_some(Endpoint::Issuer)
     }
 }
 
@@ -96,12 +124,14 @@ mod tests {
     use super::*;
 
     fn endpoints(host: &str, path: &str) -> LocalEndpoints {
-        LocalEndpoints::new(Some((host, path)), vec![("/logout/corp".into(), 2)])
+        let logouts = vec![("/logout/corp".into(), 2)];
+        LocalEndpoints::new(Some((host, path)), logouts, &Metrics::new(1, &[]))
     }
 
     fn found(endpoints: &LocalEndpoints, host: &str, target: &str) -> Option<Endpoint> {
         let request = Request::get(target).header("host", host).body(()).unwrap();
-        endpoints.find(&request.into_parts().0)
+        let found = endpoints.find(&request.into_parts().0);
+        found.map(|(endpoint, _)| endpoint)
     }
 
     #[test]
@@ -124,6 +154,8 @@ mod tests {
             ("/Auth/login", false),
             ("/", false),
             ("/x/auth/login", false),
+            ("http://gw.test/auth/login", true),
+            ("http://evil.test/auth/login", false),
             // Refused, and that is for the decision to say.
             ("/auth/../auth/login", false),
             ("/auth/%2e%2e/x", false),
@@ -174,7 +206,7 @@ mod tests {
 
     #[test]
     fn what_has_no_endpoints_finds_none_in_anything() {
-        let none = LocalEndpoints::default();
+        let none = LocalEndpoints::new(None, vec![], &Metrics::new(1, &[]));
         assert_eq!(found(&none, "gw.test", "/auth/login"), None);
     }
 }

@@ -6,6 +6,7 @@ use http_body_util::Full;
 
 use crate::clock::Clock;
 use crate::config::{AdminAccess, Config};
+use crate::issuer::IssuerHandle;
 use crate::jwt::{KeyError, SkippedKey};
 use crate::reload::testing::{config, handle, issuer_with_keys, snapshot};
 use crate::revocation::RevocationSet;
@@ -39,6 +40,7 @@ pub(in crate::admin) fn state_of(snapshot: Snapshot, silence: u64) -> AdminState
         shared: Arc::new(SharedState {
             revocations: Arc::new(ArcSwap::from_pointee(RevocationSet::empty())),
             snapshot: publisher,
+            issuer: IssuerHandle::channel().0,
             clock: Clock::manual(started.plus(Duration::from_secs(90))).0,
             draining: AtomicBool::new(false),
             connections: AtomicUsize::new(5),

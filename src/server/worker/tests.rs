@@ -12,6 +12,7 @@ use super::*;
 use crate::clock::Clock;
 use crate::config::{self, Environment};
 use crate::gate::Reason;
+use crate::issuer::IssuerHandle;
 use crate::proxy::{AccessLogSink, access_log};
 use crate::revocation::RevocationSet;
 use crate::server::DrainHandle;
@@ -72,6 +73,7 @@ fn start_with(workers: usize, server: &str, access_log: AccessLog) -> Running {
     let shared = Arc::new(SharedState {
         revocations: Arc::new(ArcSwap::from_pointee(RevocationSet::empty())),
         snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
+        issuer: IssuerHandle::channel().0,
         clock: Clock::System,
         draining: AtomicBool::new(false),
         connections: AtomicUsize::new(0),
