@@ -1,8 +1,12 @@
 //! The local issuer: sign-in, tokens and sessions, off the workers.
 
 mod access_token;
+mod answer_time;
+mod attempts;
 mod handle;
+mod hashing;
 mod refresh_token;
+mod request;
 mod sealed;
 mod signing;
 
