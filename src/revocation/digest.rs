@@ -10,8 +10,8 @@ use super::writer::RevocationError;
 /// A random key of one writer: who does not know it cannot choose values whose digests collide, or lie together.
 ///
 /// SipHash-1-3 with 128 bits of output: a pseudorandom function made for inputs that others choose, as Rust's own tables use
-/// it, and several times faster on 60 bytes than a truncated HMAC or BLAKE3. No digest leaves the process: nobody has any
-/// that could tell of the key.
+/// it, and several times faster on 60 bytes than a truncated HMAC or BLAKE3. Digests leave the process only together with
+/// the key, for a private file: nobody else has any that could tell of it.
 #[derive(Clone, Copy)]
 pub(super) struct DigestKey(SipHasher13);
 
@@ -26,6 +26,11 @@ impl DigestKey {
     /// A key that is known, for a set that has no entries.
     pub(super) fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(SipHasher13::new_with_key(&bytes))
+    }
+
+    /// The key, to be kept.
+    pub(super) fn to_bytes(self) -> [u8; 16] {
+        self.0.key()
     }
 
     /// The digests of one issuer. Its name is hashed once for all the kinds of a check.
@@ -83,6 +88,20 @@ impl Digest {
     pub(super) fn tail(self) -> [u8; 7] {
         let [_, tail @ ..] = self.low.to_be_bytes();
         tail
+    }
+
+    /// Its 16 bytes, in the order in which digests are.
+    pub(super) fn to_bytes(self) -> [u8; 16] {
+        ((u128::from(self.high) << 64) | u128::from(self.low)).to_be_bytes()
+    }
+
+    /// The digest of these bytes.
+    pub(super) fn from_bytes(bytes: [u8; 16]) -> Self {
+        let [a, b, c, d, e, f, g, h, low @ ..] = bytes;
+        Self {
+            high: u64::from_be_bytes([a, b, c, d, e, f, g, h]),
+            low: u64::from_be_bytes(low),
+        }
     }
 
     /// The digest of these parts.

@@ -73,8 +73,8 @@ impl Dates {
 /// [`Dates`] without alignment.
 #[derive(Clone, Copy)]
 pub(super) struct PackedDates {
-    before: [u8; 4],
-    until: [u8; 4],
+    pub(super) before: [u8; 4],
+    pub(super) until: [u8; 4],
 }
 
 /// A date that never comes.

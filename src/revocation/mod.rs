@@ -16,6 +16,7 @@ mod current;
 mod digest;
 mod entry;
 mod frozen;
+mod kept;
 mod kind;
 mod set;
 mod shard;

@@ -109,6 +109,14 @@ impl RevocationSet {
         self.current_until.is_current(now)
     }
 
+    pub(super) fn key(&self) -> DigestKey {
+        self.key
+    }
+
+    pub(super) fn shards(&self) -> &[Arc<Shard>] {
+        &self.shards
+    }
+
     /// What was last added.
     #[must_use]
     pub fn version(&self) -> RevocationVersion {

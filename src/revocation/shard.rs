@@ -57,6 +57,13 @@ impl Shard {
         self.frozen.len() - self.removed_entries + self.added.len()
     }
 
+    /// Every entry that can refuse something.
+    pub(super) fn entries(&self) -> impl Iterator<Item = Entry> {
+        let frozen = self.frozen.entries(self.number);
+        let kept = frozen.filter(|entry| self.removed.binary_search(&entry.digest).is_err());
+        kept.chain(self.added.iter().copied())
+    }
+
     /// Whether an entry with that digest, added after the number `seen`, refuses a token of that `iat`.
     pub(super) fn refuses(&self, digest: Digest, seen: u64, issued_at: UnixTime) -> bool {
         if seen >= self.newest {

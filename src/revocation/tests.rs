@@ -250,5 +250,6 @@ fn nothing_printed_has_the_key() {
     assert!(!printed.contains("k0"), "{printed}");
 }
 
+mod kept;
 mod model;
 mod versions;

@@ -41,8 +41,13 @@ impl RevocationWriter {
     /// # Errors
     /// As [`Self::new`].
     pub fn with_current_until(current_until: CurrentUntil) -> Result<Self, RevocationError> {
-        Ok(Self {
-            key: DigestKey::random()?,
+        Ok(Self::with_key(DigestKey::random()?, current_until))
+    }
+
+    /// A writer of that key, without revocations.
+    pub(super) fn with_key(key: DigestKey, current_until: CurrentUntil) -> Self {
+        Self {
+            key,
             version: RevocationVersion {
                 origin: new_origin(),
                 sequence: 0,
@@ -50,7 +55,7 @@ impl RevocationWriter {
             newest: [0; KINDS],
             shards: (0..=u8::MAX).map(|n| Arc::new(Shard::empty(n))).collect(),
             current_until,
-        })
+        }
     }
 
     /// Adds a revocation. It stands beside others of the same target: a token is refused when one of them refuses it.
