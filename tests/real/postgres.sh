@@ -1,7 +1,11 @@
 #!/usr/bin/env bash
 # The store's suite on a real PostgreSQL: Debian's, in a cluster of its own, on a free port, over TLS where a test asks for it.
+# Then three gateways before another one: what one does the others know, also when the database is stopped, frozen, restarted
+# or cut off, and when a gateway dies. Prints one line a row, what clients saw in a table, and `N passed, N failed`.
 #
-#   tests/real/postgres.sh  needs cargo, openssl, python3 (for a free port); installs postgresql if there is none
+#   tests/real/postgres.sh  needs cargo, openssl, nginx, python3; installs postgresql if there is none
+#
+# Builds the gateway, unless PORTCULLIS_BIN names one. With KEEP=DIRECTORY the logs of the gateways stay there.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -57,3 +61,9 @@ passed=$(sed -n 's/^test result: ok\. \([0-9]*\) passed.*/\1/p' "$output")
 # Where a test does nothing without a server, an empty run would pass too.
 [ "${passed:-0}" -ge 30 ] || { echo "postgres: only ${passed:-0} passed" >&2; exit 1; }
 echo "postgres $("$bin/postgres" -V | grep -o '[0-9][0-9.]*' | head -n 1): $passed passed"
+
+if [ -z "${PORTCULLIS_BIN:-}" ]; then
+    cargo build --locked --quiet --bin portcullis
+    PORTCULLIS_BIN=target/debug/portcullis
+fi
+python3 tests/real/sessions/table.py "$(realpath "$PORTCULLIS_BIN")" ${KEEP:+--keep "$KEEP"}

@@ -1,10 +1,8 @@
 """What all rows share: the processes, the configurations, and the count."""
 
-import signal
 import time
-import traceback
 
-from parts import Gateway, Provider, Upstream, make_ca
+from parts import Gateway, Provider, Rows, Upstream, make_ca
 
 # Requests a second that the gateway must be under while its keys change. Our load is paced above it.
 LEAST_RATE = 2000
@@ -57,14 +55,11 @@ issuers = ["{name}"]
 """
 
 
-class Table:
-    """What all rows share: the processes, and the count."""
+class Table(Rows):
+    """What all rows share: the processes."""
 
     def __init__(self, binary, script, directory):
-        self.binary = binary
-        self.directory = directory
-        self.passed = self.failed = 0
-        self.parts = []
+        super().__init__(binary, directory)
         make_ca(directory)
         self.upstream = self.part(Upstream(directory))
         self.corp = self.part(Provider(script, directory, "corp", tls=True))
@@ -85,10 +80,6 @@ class Table:
         self.many.tenant("/forger", f"{base}/slash/", "1", keys="/bare")
         self.many.start()
 
-    def part(self, part):
-        self.parts.append(part)
-        return part
-
     def gateway(self, name, *issuers):
         gateway = Gateway(self.binary, self.directory, name, HEAD + "".join(issuers), upstream=self.upstream.port)
         return self.part(gateway)
@@ -99,31 +90,6 @@ class Table:
     def many_issuer(self, name, keys="{ discovery = true }", mount=None, **options):
         url = self.many.tenants[f"/{name}" if mount is None else mount]["issuer"]
         return issuer(name, url, keys, **options)
-
-    def check(self, name, holds, seen=""):
-        if holds:
-            self.passed += 1
-        else:
-            self.failed += 1
-        said = "" if holds or seen == "" else f": {' '.join(str(seen).split())[:1000]}"
-        print(("ok     " if holds else "FAILED ") + name + said, flush=True)
-
-    def note(self, text):
-        print(f"       {text}", flush=True)
-
-    def section(self, rows):
-        """Rows that cannot even be tried have failed."""
-        try:
-            rows(self)
-        except Exception as error:  # noqa: BLE001
-            traceback.print_exc()
-            self.check(f"{rows.__name__} ends", False, repr(error))
-
-    def end(self):
-        for part in self.parts:
-            if part.runs:
-                part.send_signal(signal.SIGCONT)
-                part.end()
 
 
 def rest():

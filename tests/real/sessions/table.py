@@ -1,0 +1,52 @@
+"""Three gateways before one PostgreSQL; see tests/real/postgres.sh. Prints one line a row."""
+
+import argparse
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.dont_write_bytecode = True
+
+from deaths import killed, without_the_store  # noqa: E402
+from faults import faults, gone_for_long, lost_listener  # noqa: E402
+from parts import Setting  # noqa: E402
+from races import races  # noqa: E402
+from together import any_gateway, by_every_name, revoked_everywhere  # noqa: E402
+
+ROWS = (any_gateway, revoked_everywhere, by_every_name, races, lost_listener, killed, faults, gone_for_long, without_the_store)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("binary")
+    parser.add_argument("rows", nargs="*", help="names of rows; all of them, if there are none")
+    parser.add_argument("--keep", help="a directory for the logs, which is not removed")
+    arguments = parser.parse_args()
+    # So that `finally` ends the processes.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    directory = Path(arguments.keep or tempfile.mkdtemp(prefix="portcullis-sessions-"))
+    directory.mkdir(parents=True, exist_ok=True)
+    begun = time.time()
+    setting = Setting(arguments.binary, directory)
+    try:
+        setting.start()
+        setting.add_users()
+        setting.add_client("machine", "--scope", "read")
+        for rows in ROWS:
+            if not arguments.rows or rows.__name__ in arguments.rows:
+                setting.section(rows)
+    finally:
+        setting.end()
+        if setting.failed:
+            for log in sorted(directory.glob("*.log")):
+                print(f"--- {log.name}\n{log.read_text(errors='replace')[-2000:]}", file=sys.stderr)
+        if not arguments.keep:
+            shutil.rmtree(directory)
+    print(f"three gateways, {time.time() - begun:.0f} s: {setting.passed} passed, {setting.failed} failed")
+    sys.exit(1 if setting.failed or not setting.passed else 0)
+
+
+main()
