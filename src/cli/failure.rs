@@ -184,6 +184,9 @@ fn exit_of_store(error: &StoreError) -> Exit {
         | StoreError::Schema(_)
         | StoreError::AlreadyExists(_)
         | StoreError::NotFound(_)
+        | StoreError::ClientExists(_)
+        | StoreError::NoClient(_)
+        | StoreError::NotRevocable(_)
         | StoreError::Twice(..)
         | StoreError::Corrupt(_) => Exit::FAILED,
     }

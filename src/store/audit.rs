@@ -1,16 +1,20 @@
 //! The trail of who did what.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::database::{Change, read, run};
 use super::rows::AuditRow;
-use super::{Store, StoreError, UserName};
+use super::{Action, Store, StoreError, UserName};
 
 /// Most characters that are kept of who it was.
 const MAX_WHO: usize = 255;
+
+/// Most characters of what else there is to say.
+const MAX_DETAIL: usize = 1024;
 
 /// Who changes something.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +34,12 @@ pub enum Means {
     Admin,
     /// A user itself.
     User,
+    /// A client of the local issuer.
+    Client,
+    /// A gateway, by its own schedule.
+    Gateway,
+    /// The provider of another issuer.
+    Provider,
 }
 
 impl Means {
@@ -40,6 +50,9 @@ impl Means {
             Self::CommandLine => "cli",
             Self::Admin => "admin",
             Self::User => "user",
+            Self::Client => "client",
+            Self::Gateway => "gateway",
+            Self::Provider => "provider",
         }
     }
 }
@@ -50,48 +63,6 @@ impl fmt::Display for Actor {
     }
 }
 
-/// What was done, of the audit trail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// A user was added.
-    UserAdded,
-    /// An import replaced a user.
-    UserReplaced,
-    /// A password was set.
-    PasswordSet,
-    /// A password was taken away.
-    PasswordRemoved,
-    /// A user may not sign in any more.
-    UserDisabled,
-    /// A user may sign in again.
-    UserEnabled,
-}
-
-impl Action {
-    /// Every action there is.
-    pub const ALL: [Self; 6] = [
-        Self::UserAdded,
-        Self::UserReplaced,
-        Self::PasswordSet,
-        Self::PasswordRemoved,
-        Self::UserDisabled,
-        Self::UserEnabled,
-    ];
-
-    /// As the store and the log have it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::UserAdded => "user.added",
-            Self::UserReplaced => "user.replaced",
-            Self::PasswordSet => "user.password_set",
-            Self::PasswordRemoved => "user.password_removed",
-            Self::UserDisabled => "user.disabled",
-            Self::UserEnabled => "user.enabled",
-        }
-    }
-}
-
 /// Something that was done. No secret is in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditEvent {
@@ -99,7 +70,7 @@ pub struct AuditEvent {
     pub number: i64,
     /// By the clock of the database, in milliseconds.
     pub at: Timestamp,
-    /// `cli`, `admin` or `user`: see [`Means`].
+    /// As [`Means::as_str`] says it: a newer program may have written others.
     pub means: Box<str>,
     /// Who it said it was.
     pub who: Box<str>,
@@ -109,6 +80,14 @@ pub struct AuditEvent {
     pub user: Option<Uuid>,
     /// The name of that user at the time.
     pub user_name: Option<Box<str>>,
+    /// The session it was done to, or in.
+    pub session: Option<Uuid>,
+    /// The client it was done to, or with.
+    pub client: Option<Box<str>>,
+    /// The address it came from.
+    pub address: Option<Box<str>>,
+    /// What else there is to say, for people.
+    pub detail: Option<Box<str>>,
 }
 
 /// Which events are asked for; the default is all of them.
@@ -132,7 +111,8 @@ impl Store {
     ) -> Result<Vec<AuditEvent>, StoreError> {
         let rows: Vec<AuditRow> = read!(self, readers => {
             sqlx::query_as(
-                "SELECT number, at, means, who, action, user_id, user_name FROM audit \
+                "SELECT number, at, means, who, action, user_id, user_name, session_id, client, \
+                     address, detail FROM audit \
                  WHERE number < $1 \
                  AND ($2 = '' OR user_id = (SELECT id FROM users WHERE name_key = $2)) \
                  ORDER BY number DESC LIMIT $3",
@@ -146,35 +126,66 @@ impl Store {
     }
 }
 
+/// What a line of the trail says besides the action and who did it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Subject<'a> {
+    /// The trail takes the name from the user's row.
+    pub(super) user: Option<Uuid>,
+    pub(super) session: Option<Uuid>,
+    pub(super) client: Option<&'a str>,
+    pub(super) address: Option<IpAddr>,
+    pub(super) detail: &'a str,
+}
+
+impl Subject<'_> {
+    /// A user and nothing else.
+    pub(super) fn user(id: Uuid) -> Self {
+        Self {
+            user: Some(id),
+            ..Self::default()
+        }
+    }
+}
+
 impl Change {
     /// Writes down what this change does, to whom, and who does it.
     pub(super) async fn record(
         &mut self,
         by: &Actor,
         action: Action,
-        (user, name): (Uuid, &str),
+        subject: Subject<'_>,
     ) -> Result<(), StoreError> {
-        // It comes from outside: a login name, later a request.
-        let who: String = by
-            .who
-            .chars()
-            .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-            .take(MAX_WHO)
-            .collect();
+        // It comes from outside: a login name, or a request.
+        let who = shown(&by.who, MAX_WHO);
+        let detail = Some(shown(subject.detail, MAX_DETAIL)).filter(|detail| !detail.is_empty());
+        let address = subject.address.map(|address| address.to_string());
         run!(self, connection => async {
             let insert = sqlx::query(
-                "INSERT INTO audit (at, means, who, action, user_id, user_name) \
-                 SELECT now, $1, $2, $3, $4, $5 FROM clock",
+                "INSERT INTO audit (at, means, who, action, user_id, user_name, session_id, client, \
+                     address, detail) \
+                 SELECT now, $1, $2, $3, $4, (SELECT name FROM users WHERE id = $4), $5, $6, $7, $8 \
+                 FROM clock",
             );
             insert
                 .bind(by.means.as_str())
                 .bind(&who)
                 .bind(action.as_str())
-                .bind(user)
-                .bind(name)
+                .bind(subject.user)
+                .bind(subject.session)
+                .bind(subject.client)
+                .bind(&address)
+                .bind(&detail)
                 .execute(connection)
                 .await
                 .map(|_| ())
         })
     }
+}
+
+/// So much of a text from outside as is kept, without what would upset a terminal.
+pub(super) fn shown(text: &str, most: usize) -> String {
+    let shown = text
+        .chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c });
+    shown.take(most).collect()
 }

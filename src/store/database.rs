@@ -68,7 +68,23 @@ macro_rules! read {
     };
 }
 
-pub(super) use {read, run};
+/// Runs one statement that is a change by itself: it numbers nothing and leaves no line in the trail, so it need not wait for
+/// other writers, only for those of the same rows.
+macro_rules! alone {
+    ($store:expr, $connections:ident => $statement:expr) => {
+        match &$store.pools {
+            $crate::store::database::Pools::Sqlite {
+                writer: $connections,
+                ..
+            } => $crate::store::database::answered($statement).await,
+            $crate::store::database::Pools::Postgres($connections) => {
+                $crate::store::database::answered($statement).await
+            }
+        }
+    };
+}
+
+pub(super) use {alone, read, run};
 
 /// What a database answers, or that it does not: one that is frozen, or behind a network that swallows everything, would
 /// never.
@@ -115,6 +131,14 @@ impl Store {
 }
 
 impl Change {
+    /// The present by the database's clock, in milliseconds since 1970.
+    pub(super) async fn now(&mut self) -> Result<i64, StoreError> {
+        let (now,) = run!(self, connection => {
+            sqlx::query_as("SELECT now FROM clock").fetch_one(connection)
+        })?;
+        Ok(now)
+    }
+
     pub(super) async fn commit(self) -> Result<(), StoreError> {
         match self {
             Self::Sqlite(transaction) => answered(transaction.commit()).await,

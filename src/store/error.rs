@@ -7,7 +7,7 @@ use sqlx::migrate::MigrateError;
 
 /// Why the store did not do what was asked. What it says is for the operator: neither a password of the URL nor a hash is
 /// in it, so the database's own errors are not kept: their details quote rows.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// It cannot be reached, does not answer in time, or refuses. Nothing was changed, unless the connection broke while a
     /// change was being confirmed.
@@ -40,6 +40,15 @@ pub enum StoreError {
     /// There is no user of this name.
     #[error("there is no user `{0}`")]
     NotFound(String),
+    /// The client of this id is there already.
+    #[error("there is a client `{0}` already")]
+    ClientExists(String),
+    /// There is no client of this id.
+    #[error("there is no client `{0}`")]
+    NoClient(String),
+    /// What is to be revoked is none of the kinds, or too long.
+    #[error("this cannot be revoked: {0}")]
+    NotRevocable(&'static str),
     /// Two users of one import have the same name.
     #[error("`{0}` and `{1}` are one name, and both are to be imported")]
     Twice(String, String),
@@ -61,6 +70,9 @@ impl StoreError {
             | Self::Schema(_)
             | Self::AlreadyExists(_)
             | Self::NotFound(_)
+            | Self::ClientExists(_)
+            | Self::NoClient(_)
+            | Self::NotRevocable(_)
             | Self::Twice(..)
             | Self::Corrupt(_)
             | Self::Config(_) => false,

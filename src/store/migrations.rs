@@ -11,13 +11,27 @@ use super::database::{answered, lock_writers};
 /// A version, what it brings, and its text.
 type Version = (i64, &'static str, &'static str);
 
-const SQLITE: &[Version] = &[(1, "users", include_str!("migrations/sqlite/0001_users.sql"))];
+const SQLITE: &[Version] = &[
+    (1, "users", include_str!("migrations/sqlite/0001_users.sql")),
+    (
+        2,
+        "sessions",
+        include_str!("migrations/sqlite/0002_sessions.sql"),
+    ),
+];
 
-const POSTGRES: &[Version] = &[(
-    1,
-    "users",
-    include_str!("migrations/postgres/0001_users.sql"),
-)];
+const POSTGRES: &[Version] = &[
+    (
+        1,
+        "users",
+        include_str!("migrations/postgres/0001_users.sql"),
+    ),
+    (
+        2,
+        "sessions",
+        include_str!("migrations/postgres/0002_sessions.sql"),
+    ),
+];
 
 /// Where it is written down which versions a store has.
 const TABLE: &str = "_sqlx_migrations";

@@ -5,20 +5,45 @@
 //! transaction of its own, together with its line in the trail, and changes happen one after the other: SQLite has one
 //! writer, and PostgreSQL a lock that each writer takes first. So events have numbers in the order of their commits.
 
+mod action;
 mod audit;
+mod changes;
+mod client;
+mod clients;
 mod database;
+mod ending;
 mod error;
 mod grants;
+mod handle;
 mod migrations;
 mod model;
 mod open;
+mod purge;
+mod refresh;
+mod revocations;
 mod rows;
+mod session;
+mod sessions;
+mod settings;
+mod sign_in;
+mod signing_keys;
 mod user_name;
 mod users;
 
-pub use audit::{Action, Actor, AuditEvent, AuditFilter, Means};
+pub use action::Action;
+pub use audit::{Actor, AuditEvent, AuditFilter, Means};
+pub use changes::Changes;
+pub use client::{Client, ClientError, FIRST_PARTY_CLIENT, NewClient};
 pub use database::Store;
+pub use ending::{Ending, LocalTokens};
 pub use error::StoreError;
 pub use grants::{GrantError, Grants};
+pub use handle::{StoreHandle, StoreState};
 pub use model::{Existing, ImportReport, NewUser, User};
+pub use purge::Purged;
+pub use refresh::{Refreshed, Rotation};
+pub use revocations::{NewRevocation, StoredRevocation};
+pub use session::{EndReason, Family, NewSession, Session, SessionFilter};
+pub use sign_in::{PasswordChange, RefusedSignIns};
+pub use signing_keys::{KeyPlan, KeyTimes, NewSigningKey, SigningKeyRow};
 pub use user_name::{UserName, UserNameError};

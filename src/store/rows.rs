@@ -2,9 +2,6 @@
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
-use sqlx::postgres::PgRow;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{FromRow, Row};
 use uuid::Uuid;
 
 use crate::passwords::PasswordHash;
@@ -43,22 +40,28 @@ pub(super) struct AuditRow {
     action: String,
     user_id: Option<Uuid>,
     user_name: Option<String>,
+    session_id: Option<Uuid>,
+    client: Option<String>,
+    address: Option<String>,
+    detail: Option<String>,
 }
 
 /// Both databases have the same columns, and their drivers rows of different types.
 macro_rules! from_row {
     ($type:ident { $($column:ident),+ $(,)? }) => {
-        from_row!($type, SqliteRow, $($column),+);
-        from_row!($type, PgRow, $($column),+);
+        from_row!($type, sqlx::sqlite::SqliteRow, $($column),+);
+        from_row!($type, sqlx::postgres::PgRow, $($column),+);
     };
     ($type:ident, $row:ty, $($column:ident),+) => {
-        impl FromRow<'_, $row> for $type {
+        impl sqlx::FromRow<'_, $row> for $type {
             fn from_row(row: &$row) -> Result<Self, sqlx::Error> {
-                Ok(Self { $($column: row.try_get(stringify!($column))?),+ })
+                Ok(Self { $($column: sqlx::Row::try_get(row, stringify!($column))?),+ })
             }
         }
     };
 }
+
+pub(super) use from_row;
 
 from_row!(UserRow {
     id,
@@ -81,6 +84,10 @@ from_row!(AuditRow {
     action,
     user_id,
     user_name,
+    session_id,
+    client,
+    address,
+    detail,
 });
 
 impl TryFrom<UserRow> for User {
@@ -94,9 +101,8 @@ impl TryFrom<UserRow> for User {
             .password
             .map(|hash| PasswordHash::parse(&hash).map_err(|_| wrong("the password hash")))
             .transpose()?;
-        let names = |json: &str| serde_json::from_str::<Vec<Box<str>>>(json).ok();
         let claims = serde_json::from_str::<Map<String, Value>>(&row.claims).ok();
-        let parts = (names(&row.roles), names(&row.scopes), claims);
+        let parts = (names_of(&row.roles), names_of(&row.scopes), claims);
         let (Some(roles), Some(scopes), Some(claims)) = parts else {
             return Err(wrong("roles, scopes or claims"));
         };
@@ -128,11 +134,36 @@ impl TryFrom<AuditRow> for AuditEvent {
             action: row.action.into(),
             user: row.user_id,
             user_name: row.user_name.map(Into::into),
+            session: row.session_id,
+            client: row.client.map(Into::into),
+            address: row.address.map(Into::into),
+            detail: row.detail.map(Into::into),
         })
     }
 }
 
-fn moment(milliseconds: i64) -> Result<Timestamp, StoreError> {
+/// A moment as the tables have it.
+pub(super) fn moment(milliseconds: i64) -> Result<Timestamp, StoreError> {
     Timestamp::from_millisecond(milliseconds)
         .map_err(|_| StoreError::Corrupt("a time beyond the calendar".to_owned()))
+}
+
+/// Names as they are stored: an array of strings.
+pub(super) fn json(names: &[Box<str>]) -> String {
+    names
+        .iter()
+        .map(|name| &**name)
+        .collect::<Value>()
+        .to_string()
+}
+
+pub(super) fn names_of(json: &str) -> Option<Vec<Box<str>>> {
+    serde_json::from_str(json).ok()
+}
+
+/// SHA-256, as it is stored.
+pub(super) fn digest(bytes: &[u8]) -> Result<[u8; 32], StoreError> {
+    bytes
+        .try_into()
+        .map_err(|_| StoreError::Corrupt("a digest of another length".to_owned()))
 }

@@ -2,15 +2,27 @@
 
 use std::collections::HashMap;
 
-use serde_json::Value;
 use sqlx::query_as;
 use uuid::Uuid;
 
 use crate::passwords::PasswordHash;
 
+use super::audit::Subject;
 use super::database::{Change, read, run};
-use super::rows::{UserRow, user_columns};
-use super::{Action, Actor, Existing, ImportReport, NewUser, Store, StoreError, User, UserName};
+use super::rows::{UserRow, json, user_columns};
+use super::{
+    Action, Actor, EndReason, Ending, Existing, ImportReport, LocalTokens, NewUser, Store,
+    StoreError, User, UserName,
+};
+
+/// When a password was changed: after the last time in any case, so that no two passwords of a user have the same moment.
+macro_rules! password_moment {
+    () => {
+        "CASE WHEN clock.now > users.password_changed THEN clock.now \
+         ELSE users.password_changed + 1 END"
+    };
+}
+pub(super) use password_moment;
 
 impl Store {
     /// Adds a user.
@@ -23,7 +35,7 @@ impl Store {
             return Err(StoreError::AlreadyExists(user.name().to_string()));
         };
         let added = User::try_from(row)?;
-        let subject = (added.id, added.name.as_str());
+        let subject = Subject::user(added.id);
         change.record(by, Action::UserAdded, subject).await?;
         if user.is_disabled() {
             change.record(by, Action::UserDisabled, subject).await?;
@@ -68,7 +80,7 @@ impl Store {
         rows.into_iter().map(User::try_from).collect()
     }
 
-    /// Sets a password, or takes it away: then nobody can sign in as this user.
+    /// Sets a password, or takes it away: then nobody can sign in as this user. Its sessions end.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], or what is wrong with the store.
@@ -76,30 +88,36 @@ impl Store {
         &self,
         name: &UserName,
         hash: Option<&PasswordHash>,
+        tokens: Option<&LocalTokens<'_>>,
         by: &Actor,
     ) -> Result<(), StoreError> {
         let mut change = self.change().await?;
-        let changed: Option<(Uuid, String)> = run!(&mut change, connection => {
-            query_as(
-                "UPDATE users SET password = $1, changed = clock.now, password_changed = clock.now \
-                 FROM clock WHERE name_key = $2 RETURNING id, name",
-            )
+        let changed: Option<(Uuid,)> = run!(&mut change, connection => {
+            query_as(concat!(
+                "UPDATE users SET password = $1, changed = clock.now, password_changed = ",
+                password_moment!(),
+                " FROM clock WHERE name_key = $2 RETURNING id",
+            ))
             .bind(hash.map(PasswordHash::as_str))
             .bind(name.key())
             .fetch_optional(connection)
         })?;
-        let Some((id, written)) = changed else {
+        let Some((id,)) = changed else {
             return Err(StoreError::NotFound(name.to_string()));
         };
         let action = match hash {
             Some(_) => Action::PasswordSet,
             None => Action::PasswordRemoved,
         };
-        change.record(by, action, (id, &written)).await?;
+        change.record(by, action, Subject::user(id)).await?;
+        let reason = EndReason::PasswordChanged;
+        change
+            .end_sessions(Ending::OfUser(id), reason, tokens, by)
+            .await?;
         change.commit().await
     }
 
-    /// Disables a user or enables it again; the answer is whether anything changed.
+    /// Disables a user, which ends its sessions, or enables it again; the answer is whether anything changed.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], or what is wrong with the store.
@@ -107,19 +125,20 @@ impl Store {
         &self,
         name: &UserName,
         disabled: bool,
+        tokens: Option<&LocalTokens<'_>>,
         by: &Actor,
     ) -> Result<bool, StoreError> {
         let mut change = self.change().await?;
-        let changed: Option<(Uuid, String)> = run!(&mut change, connection => {
+        let changed: Option<(Uuid,)> = run!(&mut change, connection => {
             query_as(
                 "UPDATE users SET disabled = $1, changed = clock.now \
-                 FROM clock WHERE name_key = $2 AND disabled <> $1 RETURNING id, name",
+                 FROM clock WHERE name_key = $2 AND disabled <> $1 RETURNING id",
             )
             .bind(disabled)
             .bind(name.key())
             .fetch_optional(connection)
         })?;
-        let Some((id, written)) = changed else {
+        let Some((id,)) = changed else {
             let there: Option<(i64,)> = run!(&mut change, connection => {
                 query_as("SELECT created FROM users WHERE name_key = $1")
                     .bind(name.key())
@@ -135,12 +154,19 @@ impl Store {
         } else {
             Action::UserEnabled
         };
-        change.record(by, action, (id, &written)).await?;
+        change.record(by, action, Subject::user(id)).await?;
+        if disabled {
+            let reason = EndReason::UserDisabled;
+            change
+                .end_sessions(Ending::OfUser(id), reason, tokens, by)
+                .await?;
+        }
         change.commit().await?;
         Ok(true)
     }
 
-    /// Adds all of them, or none.
+    /// Adds all of them, or none. The sessions of a user who is replaced end if the password is another one, or the user
+    /// is disabled.
     ///
     /// # Errors
     /// [`StoreError::AlreadyExists`] if that is to fail, [`StoreError::Twice`], or what is wrong with the store.
@@ -148,16 +174,16 @@ impl Store {
         &self,
         users: &[NewUser],
         existing: Existing,
+        tokens: Option<&LocalTokens<'_>>,
         by: &Actor,
     ) -> Result<ImportReport, StoreError> {
         refuse_twice(users)?;
         let mut change = self.change().await?;
         let mut report = ImportReport::default();
         for user in users {
-            let (id, written, action) = if let Some(row) = insert(&mut change, user).await? {
+            let (id, action) = if let Some(row) = insert(&mut change, user).await? {
                 report.added += 1;
-                let added = User::try_from(row)?;
-                (added.id, added.name.to_string(), Action::UserAdded)
+                (User::try_from(row)?.id, Action::UserAdded)
             } else {
                 match existing {
                     Existing::Fail => {
@@ -169,15 +195,16 @@ impl Store {
                     }
                     Existing::Replace => {
                         report.replaced += 1;
-                        let (id, written) = replace(&mut change, user).await?;
-                        (id, written, Action::UserReplaced)
+                        let id = replace(&mut change, user, tokens, by).await?;
+                        (id, Action::UserReplaced)
                     }
                 }
             };
-            change.record(by, action, (id, &written)).await?;
+            let subject = Subject::user(id);
+            change.record(by, action, subject).await?;
             if user.is_disabled() {
                 let action = Action::UserDisabled;
-                change.record(by, action, (id, &written)).await?;
+                change.record(by, action, subject).await?;
             }
         }
         change.commit().await?;
@@ -210,25 +237,47 @@ async fn insert(change: &mut Change, user: &NewUser) -> Result<Option<UserRow>, 
     })
 }
 
-/// Replaces what an import brings; the name stays as it was written first. The answer is the user's id and that name.
-async fn replace(change: &mut Change, user: &NewUser) -> Result<(Uuid, String), StoreError> {
+/// Replaces what an import brings; the name stays as it was written first. The answer is the user's id.
+async fn replace(
+    change: &mut Change,
+    user: &NewUser,
+    tokens: Option<&LocalTokens<'_>>,
+    by: &Actor,
+) -> Result<Uuid, StoreError> {
+    let hash = user.password().map(PasswordHash::as_str);
+    let (old,): (Option<String>,) = run!(change, connection => {
+        query_as("SELECT password FROM users WHERE name_key = $1")
+            .bind(user.name().key())
+            .fetch_one(connection)
+    })?;
     let (roles, scopes) = (json(user.grants().roles()), json(user.grants().scopes()));
     let claims = user.grants().claims_json();
-    run!(change, connection => {
-        query_as(
+    let (id,): (Uuid,) = run!(change, connection => {
+        query_as(concat!(
             "UPDATE users SET password = $1, roles = $2, scopes = $3, claims = $4, \
-                 disabled = users.disabled OR $6, \
-                 changed = clock.now, password_changed = clock.now \
-             FROM clock WHERE name_key = $5 RETURNING id, name",
-        )
-        .bind(user.password().map(PasswordHash::as_str))
+                 disabled = users.disabled OR $6, changed = clock.now, password_changed = ",
+            password_moment!(),
+            " FROM clock WHERE name_key = $5 RETURNING id",
+        ))
+        .bind(hash)
         .bind(&roles)
         .bind(&scopes)
         .bind(&claims)
         .bind(user.name().key())
         .bind(user.is_disabled())
         .fetch_one(connection)
-    })
+    })?;
+    let reason = if user.is_disabled() {
+        EndReason::UserDisabled
+    } else {
+        EndReason::PasswordChanged
+    };
+    if user.is_disabled() || old.as_deref() != hash {
+        change
+            .end_sessions(Ending::OfUser(id), reason, tokens, by)
+            .await?;
+    }
+    Ok(id)
 }
 
 fn refuse_twice(users: &[NewUser]) -> Result<(), StoreError> {
@@ -240,13 +289,4 @@ fn refuse_twice(users: &[NewUser]) -> Result<(), StoreError> {
         }
     }
     Ok(())
-}
-
-/// Names as they are stored.
-fn json(names: &[Box<str>]) -> String {
-    names
-        .iter()
-        .map(|name| &**name)
-        .collect::<Value>()
-        .to_string()
 }

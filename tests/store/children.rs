@@ -73,7 +73,7 @@ async fn child_process() {
                 .collect();
             println!("importing");
             store
-                .import_users(&users, Existing::Fail, &by())
+                .import_users(&users, Existing::Fail, None, &by())
                 .await
                 .unwrap();
         }

@@ -24,14 +24,14 @@ async fn all_are_added(place: &Place) {
     let texts: Vec<String> = (0..300).map(|number| format!("user-{number:03}")).collect();
     let users: Vec<NewUser> = texts.iter().map(|text| user(text)).collect();
     let report = store
-        .import_users(&users, Existing::Fail, &by())
+        .import_users(&users, Existing::Fail, None, &by())
         .await
         .unwrap();
     assert_eq!((report.added, report.replaced, report.skipped), (300, 0, 0));
     assert_eq!(names(&store).await, texts);
     assert_eq!(actions(&store).await.len(), 300);
     let nobody = store
-        .import_users(&[], Existing::Fail, &by())
+        .import_users(&[], Existing::Fail, None, &by())
         .await
         .unwrap();
     assert_eq!(nobody, ImportReport::default());
@@ -41,7 +41,12 @@ async fn one_that_is_there_leaves_nothing(place: &Place) {
     let store = place.open().await;
     store.add_user(&user("Bob"), &by()).await.unwrap();
     let error = store
-        .import_users(&users(&["alice", "BOB", "carol"]), Existing::Fail, &by())
+        .import_users(
+            &users(&["alice", "BOB", "carol"]),
+            Existing::Fail,
+            None,
+            &by(),
+        )
         .await
         .unwrap_err();
     assert_eq!(error, StoreError::AlreadyExists("BOB".to_owned()));
@@ -53,7 +58,12 @@ async fn those_who_are_there_are_skipped(place: &Place) {
     let store = place.open().await;
     let bob = store.add_user(&user("Bob"), &by()).await.unwrap();
     let report = store
-        .import_users(&users(&["alice", "BOB", "carol"]), Existing::Skip, &by())
+        .import_users(
+            &users(&["alice", "BOB", "carol"]),
+            Existing::Skip,
+            None,
+            &by(),
+        )
         .await
         .unwrap();
     assert_eq!((report.added, report.replaced, report.skipped), (2, 0, 1));
@@ -66,10 +76,18 @@ async fn those_who_are_there_are_skipped(place: &Place) {
 async fn those_who_are_there_are_replaced(place: &Place) {
     let store = place.open().await;
     let bob = store.add_user(&user("Bob"), &by()).await.unwrap();
-    store.set_disabled(&name("bob"), true, &by()).await.unwrap();
+    store
+        .set_disabled(&name("bob"), true, None, &by())
+        .await
+        .unwrap();
     let new = rich("BOB");
     let report = store
-        .import_users(&[rich("alice"), new.clone()], Existing::Replace, &by())
+        .import_users(
+            &[rich("alice"), new.clone()],
+            Existing::Replace,
+            None,
+            &by(),
+        )
         .await
         .unwrap();
     assert_eq!((report.added, report.replaced, report.skipped), (1, 1, 0));
@@ -100,7 +118,7 @@ async fn those_who_may_not_sign_in_are_disabled_at_once(place: &Place) {
         user("carol").disabled(),
     ];
     store
-        .import_users(&users, Existing::Replace, &by())
+        .import_users(&users, Existing::Replace, None, &by())
         .await
         .unwrap();
     for user in store.users(None, 10).await.unwrap() {
@@ -127,7 +145,7 @@ async fn a_name_that_stands_twice_leaves_nothing(place: &Place) {
     for existing in [Existing::Fail, Existing::Skip, Existing::Replace] {
         let twice = users(&["alice", "bob", "ALICE"]);
         let error = store
-            .import_users(&twice, existing, &by())
+            .import_users(&twice, existing, None, &by())
             .await
             .unwrap_err();
         assert_eq!(
@@ -152,16 +170,16 @@ async fn what_the_database_refuses_leaves_nothing(place: &Place) {
             .map(|_| ())
             .unwrap_err(),
         store
-            .set_password(&alice, Some(&hash("new")), &by())
+            .set_password(&alice, Some(&hash("new")), None, &by())
             .await
             .unwrap_err(),
         store
-            .set_disabled(&alice, true, &by())
+            .set_disabled(&alice, true, None, &by())
             .await
             .map(|_| ())
             .unwrap_err(),
         store
-            .import_users(&users(&["carol", "dave"]), Existing::Fail, &by())
+            .import_users(&users(&["carol", "dave"]), Existing::Fail, None, &by())
             .await
             .map(|_| ())
             .unwrap_err(),

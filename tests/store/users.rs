@@ -128,7 +128,10 @@ async fn passwords_are_set_and_taken_away(place: &Place) {
     let new = hash("another");
     // The clock is that of the database, in milliseconds: no sleep makes it certain that it moved.
     let alice = name("Alice");
-    store.set_password(&alice, Some(&new), &by()).await.unwrap();
+    store
+        .set_password(&alice, Some(&new), None, &by())
+        .await
+        .unwrap();
     let found = store.user(&alice).await.unwrap().unwrap();
     assert_eq!(found.password.as_ref(), Some(&new));
     assert_eq!(found.grants, added.grants);
@@ -136,7 +139,7 @@ async fn passwords_are_set_and_taken_away(place: &Place) {
     assert_eq!(found.password_changed, found.changed);
     assert_eq!(found.created, added.created);
 
-    store.set_password(&alice, None, &by()).await.unwrap();
+    store.set_password(&alice, None, None, &by()).await.unwrap();
     assert!(
         store
             .user(&alice)
@@ -158,7 +161,10 @@ async fn users_are_disabled_and_enabled(place: &Place) {
     let added = store.add_user(&user("alice"), &by()).await.unwrap();
     let alice = name("alice");
     for (disabled, changes) in [(false, false), (true, true), (true, false), (false, true)] {
-        let changed = store.set_disabled(&alice, disabled, &by()).await.unwrap();
+        let changed = store
+            .set_disabled(&alice, disabled, None, &by())
+            .await
+            .unwrap();
         assert_eq!(changed, changes);
         let found = store.user(&alice).await.unwrap().unwrap();
         assert_eq!(found.disabled, disabled);
@@ -178,7 +184,10 @@ async fn a_restart_keeps_everything(place: &Place) {
     for text in ["alice", "bob", "carol"] {
         added.push(store.add_user(&rich(text), &by()).await.unwrap());
     }
-    store.set_disabled(&name("bob"), true, &by()).await.unwrap();
+    store
+        .set_disabled(&name("bob"), true, None, &by())
+        .await
+        .unwrap();
     let trail = actions(&store).await;
     store.close().await;
 
@@ -199,12 +208,21 @@ async fn whoever_is_not_there_is_told(place: &Place) {
     let expected = StoreError::NotFound("Nobody".to_owned());
     let errors = [
         store
-            .set_password(&nobody, Some(&hash("x")), &by())
+            .set_password(&nobody, Some(&hash("x")), None, &by())
             .await
             .unwrap_err(),
-        store.set_password(&nobody, None, &by()).await.unwrap_err(),
-        store.set_disabled(&nobody, true, &by()).await.unwrap_err(),
-        store.set_disabled(&nobody, false, &by()).await.unwrap_err(),
+        store
+            .set_password(&nobody, None, None, &by())
+            .await
+            .unwrap_err(),
+        store
+            .set_disabled(&nobody, true, None, &by())
+            .await
+            .unwrap_err(),
+        store
+            .set_disabled(&nobody, false, None, &by())
+            .await
+            .unwrap_err(),
     ];
     for error in errors {
         assert_eq!(error, expected);

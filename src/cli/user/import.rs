@@ -78,7 +78,8 @@ impl Import {
             replaced,
             skipped,
         } = Operator::with_store(&self.config, |operator| {
-            operator.ask(async |store, actor| store.import_users(&users, existing, actor).await)
+            operator
+                .ask(async |store, actor| store.import_users(&users, existing, None, actor).await)
         })?;
         write_out(format_args!(
             "{added} added, {replaced} replaced, {skipped} left as they were\n"

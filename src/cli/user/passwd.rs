@@ -29,8 +29,9 @@ impl Passwd {
             let user = operator.ask(async |store, _| store.user(name).await)?;
             let user = user.ok_or_else(|| StoreError::NotFound(name.to_string()))?;
             let hash = entry.hash(name)?;
-            operator
-                .ask(async |store, actor| store.set_password(name, hash.as_ref(), actor).await)?;
+            operator.ask(async |store, actor| {
+                store.set_password(name, hash.as_ref(), None, actor).await
+            })?;
             Ok((user, hash))
         })?;
         let done = if hash.is_some() { "set" } else { "taken away" };

@@ -47,7 +47,7 @@ impl Whom {
     fn set_disabled(&self, disabled: bool) -> Result<Exit, Failure> {
         let name = &self.name;
         let changed = Operator::with_store(&self.config, |operator| {
-            operator.ask(async |store, actor| store.set_disabled(name, disabled, actor).await)
+            operator.ask(async |store, actor| store.set_disabled(name, disabled, None, actor).await)
         })?;
         let state = if disabled { "disabled" } else { "enabled" };
         let already = if changed { "" } else { " already" };

@@ -1,0 +1,68 @@
+//! What is past goes, a little at a time.
+
+use std::time::Duration;
+
+use sqlx::query;
+
+use super::database::alone;
+use super::sessions::milliseconds;
+use super::{Store, StoreError};
+
+/// How long a session is kept after it was over: longer than any token of it lives, so that whoever ends the sessions of a
+/// user finds it.
+const KEPT: Duration = Duration::from_hours(7 * 24);
+
+/// Rows that go at once: nobody waits long for the lock.
+const AT_ONCE: i64 = 1000;
+
+/// What was purged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Purged {
+    /// Sessions that had been over for a week.
+    pub sessions: u64,
+    /// Revocations that no token needed any more.
+    pub revocations: u64,
+}
+
+impl Store {
+    /// Removes what is past by the clock of the database. Several may do so at once.
+    ///
+    /// # Errors
+    /// What is wrong with the store; what is gone by then is gone.
+    pub async fn purge(&self) -> Result<Purged, StoreError> {
+        let mut purged = Purged::default();
+        loop {
+            let sessions = self.purge_sessions().await?;
+            let revocations = self.purge_revocations().await?;
+            purged.sessions += sessions;
+            purged.revocations += revocations;
+            if sessions + revocations == 0 {
+                return Ok(purged);
+            }
+        }
+    }
+
+    async fn purge_sessions(&self) -> Result<u64, StoreError> {
+        alone!(self, connections => async {
+            let delete = query(
+                "DELETE FROM sessions WHERE session_id IN (SELECT session_id FROM sessions, clock \
+                     WHERE expires < now - $1 OR ended < now - $1 LIMIT $2)",
+            );
+            let done = delete.bind(milliseconds(KEPT)).bind(AT_ONCE).execute(connections).await?;
+            Ok(done.rows_affected())
+        })
+    }
+
+    /// The newest stays, so that the numbers never go down.
+    async fn purge_revocations(&self) -> Result<u64, StoreError> {
+        alone!(self, connections => async {
+            let delete = query(
+                "DELETE FROM revocations WHERE number IN (SELECT number FROM revocations, clock \
+                     WHERE kept_until < now / 1000 \
+                     AND number < (SELECT max(number) FROM revocations) LIMIT $1)",
+            );
+            let done = delete.bind(AT_ONCE).execute(connections).await?;
+            Ok(done.rows_affected())
+        })
+    }
+}
