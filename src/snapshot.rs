@@ -20,7 +20,7 @@ use crate::net::{self, CertificateError, ServerTls};
 use crate::routing::{Access, Route, RouteTable};
 use crate::upstream::{Upstream, take_over_addresses};
 
-pub use endpoints::{Endpoint, LOCAL_ROUTE, LocalEndpoints};
+pub use endpoints::{Endpoint, LocalEndpoints};
 pub use key_uses::{SnapshotKeyUses, name_of};
 
 /// One generation of everything that a decision needs.
@@ -125,7 +125,7 @@ impl Snapshot {
         Ok(Self {
             id: SnapshotId::fresh(),
             generation: previous.map_or(1, |previous| previous.generation + 1),
-            endpoints: Arc::default(),
+            endpoints: Arc::new(LocalEndpoints::of(&config, &fixtures.metrics)),
             routes: Arc::new(RouteTable::new(routes)),
             issuer_metrics: issuers
                 .in_force

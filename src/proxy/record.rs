@@ -10,12 +10,12 @@ use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version, header};
 use smallvec::SmallVec;
 
+use crate::config::LOCAL_ISSUER_ROUTE;
 use crate::gate::{Detail, Observer, Reason, Rejection};
 use crate::headers::Client;
 use crate::jwt::VerifiedToken;
 use crate::metrics::RouteMetrics;
 use crate::routing::Route;
-use crate::snapshot::LOCAL_ROUTE;
 
 use super::body::{BodyError, Upload};
 use super::line::{Entry, SUBJECT_BYTES};
@@ -311,7 +311,7 @@ impl Facts {
     fn route_name(&self) -> Option<&str> {
         match (&self.route, &self.own) {
             (Some(route), _) => Some(&route.name),
-            (None, Some(_)) => Some(LOCAL_ROUTE),
+            (None, Some(_)) => Some(LOCAL_ISSUER_ROUTE),
             (None, None) => None,
         }
     }

@@ -24,7 +24,7 @@ use crate::metrics::{Metrics, WorkerId};
 use crate::net::{ClientIo, ConnectionState, Deadlines};
 use crate::revocation::RevocationSet;
 use crate::secret::Secret;
-use crate::snapshot::{Fixtures, LocalEndpoints, Snapshot};
+use crate::snapshot::{Fixtures, Snapshot};
 use crate::upstream::Pools;
 
 use super::{
@@ -155,7 +155,7 @@ pub(super) fn worker(
     worker_with(upstream, more, access_log, IssuerHandle::channel().0)
 }
 
-/// The same, with `/auth` on `gw.test` and `/logout/test` on every host for `issuer`.
+/// The same, with what `issuer` is asked at: `/auth` on `gw.test`, and `/logout/test` on every host.
 fn worker_with(
     upstream: std::net::SocketAddr,
     more: &str,
@@ -163,10 +163,7 @@ fn worker_with(
     issuer: IssuerHandle,
 ) -> Rc<WorkerContext> {
     let metrics = Metrics::new(1, Reason::NAMES);
-    let mut snapshot = snapshot(&configuration(upstream, more), &metrics);
-    let logouts = vec![("/logout/test".into(), 0)];
-    let endpoints = LocalEndpoints::new(Some(("gw.test", "/auth")), logouts, &metrics);
-    snapshot.endpoints = Arc::new(endpoints);
+    let snapshot = snapshot(&configuration(upstream, more), &metrics);
     let publisher: Publisher = Arc::new(ArcSwap::from_pointee(snapshot));
     let id = WorkerId(0);
     let deadlines = Deadlines::new(Instant::now());
@@ -202,6 +199,10 @@ fn configuration(upstream: std::net::SocketAddr, more: &str) -> String {
         audiences = ["api"]
         algorithms = ["HS256"]
         keys = {{ secret = "{secret}" }}
+        logout = {{ path = "/logout/test", client_id = "gw" }}
+        [local_issuer]
+        issuer = "https://gw.test/auth"
+        audience = "api"
         [claim_headers]
         "X-Auth-Subject" = "sub"
         [[upstreams]]
@@ -216,6 +217,7 @@ fn configuration(upstream: std::net::SocketAddr, more: &str) -> String {
         [[routes]]
         name = "private"
         path = "/private"
+        issuers = ["test"]
         upstream = "u"
         {more}
         "#

@@ -4,11 +4,9 @@ use std::sync::Arc;
 
 use http::request::Parts;
 
+use crate::config::{Config, LOCAL_ISSUER_ROUTE};
 use crate::headers::Target;
 use crate::metrics::{Metrics, RouteMetrics};
-
-/// What the log and the metrics call these requests. No route has this name.
-pub const LOCAL_ROUTE: &str = "local_issuer";
 
 /// Whose request it is, when no route gets it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,21 +41,21 @@ struct IssuerPlace {
 }
 
 impl LocalEndpoints {
-    /// Those of a local issuer, by its host (lower case, without port and brackets) and its path (`/auth` or empty), and of
-    /// back-channel logout, each an exact path and the index of its issuer.
+    /// Those of a configuration.
     #[must_use]
-    pub fn new(
-        issuer: Option<(&str, &str)>,
-        logouts: Vec<(Box<str>, usize)>,
-        metrics: &Metrics,
-    ) -> Self {
-        if issuer.is_none() && logouts.is_empty() {
+    pub fn of(config: &Config, metrics: &Metrics) -> Self {
+        let url = config.local_issuer.as_ref().map(|issuer| &issuer.url);
+        let issuers = config.issuers.iter().enumerate();
+        let logouts: Vec<_> = issuers
+            .filter_map(|(index, issuer)| Some((issuer.logout.as_ref()?.path.clone(), index)))
+            .collect();
+        if url.is_none() && logouts.is_empty() {
             return Self(None);
         }
         Self(Some(Served {
-            issuer: issuer.map(|(host, path)| IssuerPlace::new(host, path)),
+            issuer: url.map(|url| IssuerPlace::new(&url.host, &url.path)),
             logouts,
-            metrics: metrics.route(LOCAL_ROUTE),
+            metrics: metrics.route(LOCAL_ISSUER_ROUTE),
         }))
     }
 
@@ -124,8 +122,11 @@ mod tests {
     use super::*;
 
     fn endpoints(host: &str, path: &str) -> LocalEndpoints {
-        let logouts = vec![("/logout/corp".into(), 2)];
-        LocalEndpoints::new(Some((host, path)), logouts, &Metrics::new(1, &[]))
+        LocalEndpoints(Some(Served {
+            issuer: Some(IssuerPlace::new(host, path)),
+            logouts: vec![("/logout/corp".into(), 2)],
+            metrics: Metrics::new(1, &[]).route(LOCAL_ISSUER_ROUTE),
+        }))
     }
 
     fn found(endpoints: &LocalEndpoints, host: &str, target: &str) -> Option<Endpoint> {
@@ -206,7 +207,7 @@ mod tests {
 
     #[test]
     fn what_has_no_endpoints_finds_none_in_anything() {
-        let none = LocalEndpoints::new(None, vec![], &Metrics::new(1, &[]));
+        let none = LocalEndpoints::default();
         assert_eq!(found(&none, "gw.test", "/auth/login"), None);
     }
 }
