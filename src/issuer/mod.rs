@@ -5,6 +5,8 @@ mod answer_time;
 mod attempts;
 mod handle;
 mod hashing;
+#[expect(dead_code, unused_imports, reason = "the service shows it")]
+mod page;
 mod refresh_token;
 mod request;
 mod sealed;
