@@ -6,7 +6,7 @@ use super::audit::Subject;
 use super::client::{ClientRow, client_columns};
 use super::database::{Change, read, run};
 use super::ending::after;
-use super::revocations::Put;
+use super::revocation::Put;
 use super::rows::json;
 use super::sessions::milliseconds;
 use super::{Action, Actor, Client, EndReason, Ending, LocalTokens, NewClient, Store, StoreError};

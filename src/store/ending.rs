@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::audit::Subject;
 use super::database::{Change, run};
-use super::revocations::Put;
+use super::revocation::Put;
 use super::sessions::milliseconds;
 use super::{Action, Actor, EndReason, Store, StoreError};
 

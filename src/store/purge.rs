@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use sqlx::query;
+use sqlx::query_as;
+use uuid::Uuid;
 
-use super::database::alone;
+use super::database::run;
 use super::sessions::milliseconds;
 use super::{Store, StoreError};
 
@@ -19,9 +20,9 @@ const AT_ONCE: i64 = 1000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Purged {
     /// Sessions that had been over for a week.
-    pub sessions: u64,
+    pub sessions: usize,
     /// Revocations that no token needed any more.
-    pub revocations: u64,
+    pub revocations: usize,
 }
 
 impl Store {
@@ -42,27 +43,34 @@ impl Store {
         }
     }
 
-    async fn purge_sessions(&self) -> Result<u64, StoreError> {
-        alone!(self, connections => async {
-            let delete = query(
+    async fn purge_sessions(&self) -> Result<usize, StoreError> {
+        let mut change = self.change().await?;
+        let gone: Vec<(Uuid,)> = run!(&mut change, connection => {
+            query_as(
                 "DELETE FROM sessions WHERE session_id IN (SELECT session_id FROM sessions, clock \
-                     WHERE expires < now - $1 OR ended < now - $1 LIMIT $2)",
-            );
-            let done = delete.bind(milliseconds(KEPT)).bind(AT_ONCE).execute(connections).await?;
-            Ok(done.rows_affected())
-        })
+                     WHERE expires < now - $1 OR ended < now - $1 LIMIT $2) RETURNING session_id",
+            )
+            .bind(milliseconds(KEPT))
+            .bind(AT_ONCE)
+            .fetch_all(connection)
+        })?;
+        change.commit().await?;
+        Ok(gone.len())
     }
 
     /// The newest stays, so that the numbers never go down.
-    async fn purge_revocations(&self) -> Result<u64, StoreError> {
-        alone!(self, connections => async {
-            let delete = query(
+    async fn purge_revocations(&self) -> Result<usize, StoreError> {
+        let mut change = self.change().await?;
+        let gone: Vec<(i64,)> = run!(&mut change, connection => {
+            query_as(
                 "DELETE FROM revocations WHERE number IN (SELECT number FROM revocations, clock \
                      WHERE kept_until < now / 1000 \
-                     AND number < (SELECT max(number) FROM revocations) LIMIT $1)",
-            );
-            let done = delete.bind(AT_ONCE).execute(connections).await?;
-            Ok(done.rows_affected())
-        })
+                     AND number < (SELECT max(number) FROM revocations) LIMIT $1) RETURNING number",
+            )
+            .bind(AT_ONCE)
+            .fetch_all(connection)
+        })?;
+        change.commit().await?;
+        Ok(gone.len())
     }
 }

@@ -53,7 +53,8 @@ impl Store {
     /// # Errors
     /// What is wrong with the store. The token may be used up even so; within the grace it can be used again.
     pub async fn refresh(&self, rotation: &Rotation<'_>) -> Result<Refreshed, StoreError> {
-        let rotated: Option<SessionRow> = alone!(self, connections => {
+        // All rows, though there is one at most: the first comes before the statement is committed, the end after that.
+        let rotated: Vec<SessionRow> = alone!(self, connections => {
             query_as(concat!(
                 "UPDATE sessions SET generation = generation + 1, previous_digest = digest, digest = $3, \
                      rotated = clock.now, last_seen = clock.now, address = $5, \
@@ -70,9 +71,9 @@ impl Store {
             .bind(rotation.client)
             .bind(rotation.address.to_string())
             .bind(milliseconds(rotation.idle))
-            .fetch_optional(connections)
+            .fetch_all(connections)
         })?;
-        match rotated {
+        match rotated.into_iter().next() {
             Some(row) => Ok(Refreshed::Rotated(row.try_into()?)),
             None => self.not_rotated(rotation).await,
         }

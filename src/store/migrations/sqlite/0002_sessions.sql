@@ -61,8 +61,9 @@ CREATE TABLE settings (
     value BLOB NOT NULL
 ) STRICT;
 
+-- A log: a row is never changed. What later ones make needless is left out.
 CREATE TABLE revocations (
-    -- AUTOINCREMENT: a number is never used again. A row that changes gets a new one.
+    -- AUTOINCREMENT: a number is never used again.
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     issuer TEXT NOT NULL,
     kind TEXT NOT NULL,
@@ -70,10 +71,11 @@ CREATE TABLE revocations (
     -- Seconds since 1970, as tokens have them. Nothing: whenever it was issued; until it is removed.
     issued_until INTEGER,
     kept_until INTEGER,
-    removed INTEGER NOT NULL DEFAULT FALSE CHECK (removed IN (FALSE, TRUE)),
-    UNIQUE (issuer, kind, value)
+    -- Takes back whatever has a smaller number, and is kept as long as that would have been.
+    removed INTEGER NOT NULL DEFAULT FALSE CHECK (removed IN (FALSE, TRUE))
 ) STRICT;
 
+CREATE INDEX revocations_of ON revocations (issuer, kind, value);
 CREATE INDEX revocations_past ON revocations (kept_until) WHERE kept_until IS NOT NULL;
 
 ALTER TABLE audit ADD COLUMN session_id BLOB;
