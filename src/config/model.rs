@@ -289,6 +289,12 @@ impl Keys {
         })
     }
 
+    /// Whether the store has some of them.
+    #[must_use]
+    pub fn are_stored(&self) -> bool {
+        self.sources().contains(&KeySource::Store)
+    }
+
     /// Whether they may be missing for now: they are fetched, or in the store.
     #[must_use]
     pub fn come_later(&self) -> bool {

@@ -21,6 +21,7 @@ mod shown;
 mod source;
 mod source_id;
 mod status;
+mod stored;
 #[cfg(test)]
 pub(crate) mod testing;
 

@@ -26,6 +26,7 @@ use self::settings::Settings;
 use self::task::{Shared, Task};
 use super::requester::Line;
 use super::status::StatusCell;
+use super::stored::StoredKeys;
 use super::{KeyRequester, KeySourceStatuses, RemoteKeySets, SourceId};
 
 /// The refreshers of all remote sources of the configuration in force. Dropping it ends them.
@@ -120,7 +121,17 @@ impl Refreshers {
         self.requesters = self.gather_requesters();
         let cells = self.running.iter();
         let cells = cells.map(|running| Arc::clone(&running.status));
-        self.statuses.replace(cells.collect());
+        let stored = config
+            .issuers
+            .iter()
+            .filter(|issuer| issuer.keys.are_stored());
+        let stored = stored.map(|issuer| StoredKeys {
+            id: SourceId::of_store(issuer),
+            stale_for: issuer.refresh.stale_for,
+            registry: Arc::clone(&self.registry),
+            clock: self.clock.clone(),
+        });
+        self.statuses.replace(cells.collect(), stored.collect());
     }
 
     fn start(&self, id: SourceId, settings: Arc<Settings>) -> Running {

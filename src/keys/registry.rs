@@ -105,6 +105,11 @@ impl RemoteKeySets {
             .current(id, now, stale_for)
     }
 
+    /// What is held of a source, in force or too old, as far as memory knows.
+    pub(super) fn held(&self, id: &SourceId) -> Option<Arc<HeldSet>> {
+        lock(&self.known).slots.get(id)?.set.clone()
+    }
+
     /// Takes a document that was fetched at `now`; [`RemoteKeySets::keep`] writes it to disk. Nothing is taken for a source
     /// that has left the configuration: its last fetch may end after that.
     ///

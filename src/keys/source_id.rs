@@ -5,12 +5,15 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest::{Context, SHA256};
 
-use crate::config::{Issuer, KeyLocation, RemoteKeys};
+use crate::config::{Issuer, KeyLocation, KeySource, RemoteKeys};
 
 use super::private_file::hexadecimal;
 use super::shown;
 
-/// A remote source: the issuer's name, its `iss` and the place of its keys. Who changes one of them has another source, and
+/// What an operator knows the keys of the local issuer by.
+const THE_STORE: &str = "the store";
+
+/// A remote source, or the store: the issuer's name, its `iss` and the place of its keys. Who changes one of them has another source, and
 /// never sees what was fetched for the old one; how it is fetched (CA, proxy) does not count.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct SourceId {
@@ -23,6 +26,35 @@ impl SourceId {
     /// That of a source of an issuer.
     #[must_use]
     pub fn of(issuer: &Issuer, source: &RemoteKeys) -> Self {
+        let place = match &source.location {
+            KeyLocation::Discovery(documents) => {
+                let documents = documents.iter().map(ToString::to_string);
+                std::iter::once("discovery".to_owned())
+                    .chain(documents)
+                    .collect()
+            }
+            KeyLocation::Jwks(set) => vec!["jwks".to_owned(), set.to_string()],
+        };
+        Self::new(issuer, &place, name(&source.location).into())
+    }
+
+    /// That of the keys which the store has for the local issuer: it puts them where fetched ones are.
+    #[must_use]
+    pub fn of_store(issuer: &Issuer) -> Self {
+        Self::new(issuer, &["store".to_owned()], THE_STORE.into())
+    }
+
+    /// Those of all sources of an issuer whose keys come later: fetched ones, and the store's.
+    pub fn all_of(issuer: &Issuer) -> impl Iterator<Item = Self> {
+        let sources = issuer.keys.sources().iter();
+        sources.filter_map(|source| match source {
+            KeySource::Remote(remote) => Some(Self::of(issuer, remote)),
+            KeySource::Store => Some(Self::of_store(issuer)),
+            KeySource::JwksFile(_) | KeySource::PemFiles(_) => None,
+        })
+    }
+
+    fn new(issuer: &Issuer, place: &[String], name: Arc<str>) -> Self {
         let mut context = Context::new(&SHA256);
         // Each with its length before it: no two lists have the same bytes.
         let mut add = |text: &str| {
@@ -31,30 +63,16 @@ impl SourceId {
         };
         add(&issuer.name);
         add(&issuer.policy.issuer);
-        match &source.location {
-            KeyLocation::Discovery(documents) => {
-                add("discovery");
-                for document in documents {
-                    add(&document.to_string());
-                }
-            }
-            KeyLocation::Jwks(set) => {
-                add("jwks");
-                add(&set.to_string());
-            }
+        for part in place {
+            add(part);
         }
         let mut digest = [0; 32];
         digest.copy_from_slice(context.finish().as_ref());
         Self {
             issuer: Arc::clone(&issuer.name),
-            name: name(&source.location).into(),
+            name,
             digest,
         }
-    }
-
-    /// Those of all remote sources of an issuer.
-    pub fn all_of(issuer: &Issuer) -> impl Iterator<Item = Self> {
-        issuer.keys.remote().map(|source| Self::of(issuer, source))
     }
 
     /// The name of its issuer.
@@ -95,7 +113,7 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::keys::testing::{issuer, jwks_url};
+    use crate::keys::testing::{issuer, issuer_of, jwks_url};
 
     #[test]
     fn another_name_issuer_or_place_is_another_source() {
@@ -118,6 +136,7 @@ mod tests {
             plain(discovery(&["https://b.test/keys", "https://a.test/keys"])),
             renamed,
             other_iss,
+            issuer_of(vec![KeySource::Store]),
         ];
         let ids: HashSet<SourceId> = issuers.iter().flat_map(SourceId::all_of).collect();
         assert_eq!(ids.len(), issuers.len());
@@ -129,6 +148,21 @@ mod tests {
         let id = SourceId::of(&issuer(source.clone()), &source);
         assert_eq!(&**id.name(), "https://a.test/keys");
         assert_eq!(format!("{id:?}"), "https://a.test/keys of \"corp\"");
+    }
+
+    #[test]
+    fn the_store_is_a_source_beside_those_that_are_fetched() {
+        let remote = KeySource::Remote(Box::new(jwks_url("https://a.test/keys")));
+        let file = KeySource::JwksFile("keys.json".into());
+        let issuer = issuer_of(vec![remote, file, KeySource::Store]);
+        let names: Vec<_> = SourceId::all_of(&issuer)
+            .map(|id| id.name().to_string())
+            .collect();
+        assert_eq!(names, ["https://a.test/keys", "the store"]);
+        assert_eq!(
+            SourceId::all_of(&issuer).last(),
+            Some(SourceId::of_store(&issuer))
+        );
     }
 
     #[test]

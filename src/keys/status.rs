@@ -1,15 +1,18 @@
 //! What an operator may know about remote sources: written by their refreshers, read by the admin listener.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::clock::UnixTime;
+
+use super::stored::StoredKeys;
 
 /// What is known about one remote source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceStatus {
     /// The issuer's name.
     pub issuer: Arc<str>,
-    /// `discovery` or `jwks_url`.
+    /// `discovery`, `jwks_url` or `store`.
     pub kind: &'static str,
     /// What its keys name as their source: the URL that gateway.toml says or implies, without query.
     pub source: Arc<str>,
@@ -77,9 +80,29 @@ impl SourceState {
     }
 }
 
-/// The remote sources of the configuration in force, in its order. Made once per process.
+/// The sources of the configuration in force whose keys come later: fetched ones in its order, then the store. Made once per
+/// process.
 #[derive(Debug, Default)]
-pub struct KeySourceStatuses(Mutex<Vec<Arc<StatusCell>>>);
+pub struct KeySourceStatuses(Mutex<Sources>);
+
+#[derive(Default)]
+struct Sources {
+    fetched: Vec<Arc<StatusCell>>,
+    stored: Vec<StoredKeys>,
+}
+
+impl fmt::Debug for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.all()).finish()
+    }
+}
+
+impl Sources {
+    fn all(&self) -> impl Iterator<Item = SourceStatus> {
+        let fetched = self.fetched.iter().map(|cell| cell.read());
+        fetched.chain(self.stored.iter().map(StoredKeys::status))
+    }
+}
 
 /// One source's status, which its refresher writes.
 #[derive(Debug)]
@@ -89,7 +112,7 @@ impl KeySourceStatuses {
     /// All sources, as they are now.
     #[must_use]
     pub fn all(&self) -> Vec<SourceStatus> {
-        lock(&self.0).iter().map(|cell| cell.read()).collect()
+        lock(&self.0).all().collect()
     }
 
     /// The sources of one issuer.
@@ -106,11 +129,14 @@ impl KeySourceStatuses {
         let cells = statuses
             .into_iter()
             .map(|status| Arc::new(StatusCell::new(status)));
-        Self(Mutex::new(cells.collect()))
+        Self(Mutex::new(Sources {
+            fetched: cells.collect(),
+            stored: Vec::new(),
+        }))
     }
 
-    pub(super) fn replace(&self, cells: Vec<Arc<StatusCell>>) {
-        *lock(&self.0) = cells;
+    pub(super) fn replace(&self, fetched: Vec<Arc<StatusCell>>, stored: Vec<StoredKeys>) {
+        *lock(&self.0) = Sources { fetched, stored };
     }
 }
 

@@ -23,6 +23,7 @@ const WAITING: usize = 64;
 pub struct KeyFeed {
     sets: Arc<RemoteKeySets>,
     refreshers: Refreshers,
+    tell: mpsc::Sender<Arc<str>>,
     changed: mpsc::Receiver<Arc<str>>,
 }
 
@@ -30,20 +31,22 @@ impl KeyFeed {
     /// With no refresher yet.
     #[must_use]
     pub fn new(fixtures: &Fixtures) -> Self {
-        Self::with_sender(fixtures).0
-    }
-
-    /// The same, and a way to speak like a refresher.
-    pub(super) fn with_sender(fixtures: &Fixtures) -> (Self, mpsc::Sender<Arc<str>>) {
         let (tell, changed) = mpsc::channel(WAITING);
         let (sets, clock) = (Arc::clone(&fixtures.keys), fixtures.clock.clone());
         let metrics = Arc::clone(&fixtures.metrics);
-        let feed = Self {
+        Self {
             refreshers: Refreshers::new(Arc::clone(&sets), clock, metrics, tell.clone()),
             sets,
+            tell,
             changed,
-        };
-        (feed, tell)
+        }
+    }
+
+    /// Where to send the name of an issuer for whom another set was put into the registry: the local issuer speaks there like
+    /// a refresher.
+    #[must_use]
+    pub fn teller(&self) -> mpsc::Sender<Arc<str>> {
+        self.tell.clone()
     }
 
     /// What is known about the sources: the same for the whole life of the process.
@@ -82,7 +85,7 @@ impl KeyFeed {
     /// Waits for issuers whose keys may have changed. May be dropped and called again without losing one.
     pub(super) async fn changed(&mut self) -> BTreeSet<Arc<str>> {
         let mut issuers = BTreeSet::new();
-        // There is always a sender, so it is never `None`: the refreshers have one for those that they start.
+        // Its own sender is always there, so it is never `None`.
         issuers.extend(self.changed.recv().await);
         while let Ok(issuer) = self.changed.try_recv() {
             issuers.insert(issuer);
@@ -132,7 +135,7 @@ fn new_keys(
 ) -> Option<NewKeys> {
     let mut new: Option<NewKeys> = None;
     for (index, issuer) in running.config.issuers.iter().enumerate() {
-        if issuer.keys.remote().next().is_none() || !concerned(&issuer.name) {
+        if !issuer.keys.come_later() || !concerned(&issuer.name) {
             continue;
         }
         let loaded = keys::load_remote(issuer, &running.local_keys[index], sets);

@@ -88,19 +88,20 @@ fn sources(issuer: &Issuer, sets: &RemoteKeySets) -> Vec<ListedSource> {
             return vec![ListedSource::Local(text)];
         }
     };
+    let kept = |id: SourceId| {
+        let stale_for = issuer.refresh.stale_for;
+        let held = sets.current(&id, stale_for);
+        let kept = held.map(|held| (held.fetched, held.fetched.plus(stale_for)));
+        ListedSource::Remote(id.name().to_string(), kept)
+    };
     let source = |source: &KeySource| match source {
         KeySource::JwksFile(path) => ListedSource::Local(format!("jwks_file {}", path.display())),
-        KeySource::Store => ListedSource::Local("the store".to_owned()),
         KeySource::PemFiles(files) => {
             let paths: Vec<String> = files.iter().map(|f| f.path.display().to_string()).collect();
             ListedSource::Local(format!("pem_files {}", paths.join(", ")))
         }
-        KeySource::Remote(remote) => {
-            let (id, stale_for) = (SourceId::of(issuer, remote), issuer.refresh.stale_for);
-            let held = sets.current(&id, stale_for);
-            let kept = held.map(|held| (held.fetched, held.fetched.plus(stale_for)));
-            ListedSource::Remote(id.name().to_string(), kept)
-        }
+        KeySource::Remote(remote) => kept(SourceId::of(issuer, remote)),
+        KeySource::Store => kept(SourceId::of_store(issuer)),
     };
     sources.iter().map(source).collect()
 }

@@ -9,6 +9,7 @@ use crate::clock::{Clock, UnixTime};
 use crate::config::Environment;
 use crate::jwt::SigningKey;
 use crate::keys::testing::{jwk, key, set};
+use crate::keys::{KeySourceStatuses, SourceState};
 
 use super::*;
 
@@ -24,6 +25,7 @@ struct Rig {
     fixtures: Fixtures,
     seconds: Arc<AtomicI64>,
     changed: mpsc::Sender<Arc<str>>,
+    statuses: Arc<KeySourceStatuses>,
     handle: ReloadHandle,
     /// A build has read everything, and waits for `go` before it ends; if anybody holds it up.
     hold: Arc<Mutex<Option<Hold>>>,
@@ -36,9 +38,13 @@ struct Hold {
 
 impl Rig {
     async fn start() -> Self {
+        Self::start_with(&text("", URL)).await
+    }
+
+    async fn start_with(text: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path().to_owned();
-        fs::write(root.join("gateway.toml"), text("", URL)).unwrap();
+        fs::write(root.join("gateway.toml"), text).unwrap();
         for name in ["corp.json", "local.json"] {
             fs::write(root.join(name), set(&[jwk(&key(), name)])).unwrap();
         }
@@ -53,7 +59,8 @@ impl Rig {
         let first = Snapshot::build(config, None, &fixtures);
         let mut first = first.unwrap_or_else(|errors| panic!("{errors}"));
         let files = source.files(&first.config);
-        let (mut feed, changed) = KeyFeed::with_sender(&fixtures);
+        let mut feed = KeyFeed::new(&fixtures);
+        let (changed, statuses) = (feed.teller(), feed.statuses());
         feed.settle(&mut first).await;
         let publisher = Arc::new(ArcSwap::from_pointee(first));
         let hold: Arc<Mutex<Option<Hold>>> = Arc::default();
@@ -73,6 +80,7 @@ impl Rig {
             fixtures,
             seconds,
             changed,
+            statuses,
             handle,
             hold,
         }
@@ -149,12 +157,12 @@ fn text(more: &str, url: &str) -> String {
     let remote = format!("{{ jwks_url = \"{url}\" }}");
     format!(
         "{}{}{}[[routes]]\nname = \"all\"\npath = \"/\"\nupstream = \"http://127.0.0.1:9\"\n\
-         issuers = [\"corp\", \"local\", \"cloud\"]\n{more}",
+         issuers = [\"corp\", \"files\", \"cloud\"]\n{more}",
         issuer(
             "corp",
             &format!("[{{ jwks_file = \"corp.json\" }}, {remote}]")
         ),
-        issuer("local", "{ jwks_file = \"local.json\" }"),
+        issuer("files", "{ jwks_file = \"local.json\" }"),
         issuer("cloud", &remote),
     )
 }
@@ -193,6 +201,38 @@ async fn fetched_keys_come_into_force_and_all_else_is_shared() {
 }
 
 #[tokio::test]
+async fn keys_of_the_store_come_into_force_like_fetched_ones() {
+    let local = "[local_issuer]\nissuer = \"https://gw.test/auth\"\naudience = \"api\"\n";
+    let rig = Rig::start_with(&format!("{}{local}", text("", URL))).await;
+    let state = |rig: &Rig| rig.statuses.of("local")[0].state;
+    assert_eq!(state(&rig), SourceState::Never);
+    assert_eq!(rig.kids("local"), [""; 0], "and that is no error");
+    rig.fetched("local", &[jwk(&key(), "a")]);
+    rig.tell("local").await;
+    rig.wait_for("local", &["a"]).await;
+    assert_eq!(state(&rig), SourceState::Fresh);
+    let snapshot = rig.publisher.load_full();
+    let source = snapshot.issuers[3].keys.iter().next().unwrap().source();
+    assert_eq!(source.map(|source| &**source), Some("the store"));
+    // It stays over a reload, and over a restart whose store is away.
+    rig.write("gateway.toml", format!("{}{local}", text(MORE, URL)));
+    assert!(rig.handle.reload(false).await.applied);
+    assert_eq!(rig.kids("local"), ["a"]);
+    let state_directory = rig.directory.path().join("state");
+    let restarted = Fixtures {
+        keys: Arc::new(RemoteKeySets::new(
+            &state_directory,
+            rig.fixtures.clock.clone(),
+        )),
+        ..rig.fixtures.clone()
+    };
+    let config = rig.publisher.load().config.as_ref().clone();
+    let first = Snapshot::build(config, None, &restarted);
+    let first = first.unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(first.issuers[3].keys.iter().len(), 1);
+}
+
+#[tokio::test]
 async fn what_changes_nothing_is_not_published() {
     let rig = Rig::start().await;
     let (a, b) = (jwk(&key(), "a"), jwk(&key(), "b"));
@@ -201,7 +241,7 @@ async fn what_changes_nothing_is_not_published() {
     rig.wait_for("cloud", &["a", "b"]).await;
     let before = rig.publisher.load().id;
     rig.fetched("cloud", &[b, a]);
-    for issuer in ["cloud", "corp", "local", "nobody"] {
+    for issuer in ["cloud", "corp", "files", "nobody"] {
         rig.tell(issuer).await;
     }
     rig.settled().await;
@@ -364,7 +404,7 @@ async fn a_first_snapshot_has_what_the_first_fetches_gave() {
     let config = rig.publisher.load().config.as_ref().clone();
     let first = Snapshot::build(config, None, &rig.fixtures);
     let first = first.unwrap_or_else(|errors| panic!("{errors}"));
-    let (id, (feed, _changed)) = (first.id, KeyFeed::with_sender(&rig.fixtures));
+    let (id, feed) = (first.id, KeyFeed::new(&rig.fixtures));
     let first = feed.take_first(first);
     assert_eq!(first.id, id, "nothing was fetched");
     rig.fetched("cloud", &[jwk(&key(), "a")]);
