@@ -47,11 +47,11 @@ impl IssuerUrlError {
     }
 }
 
-/// The URL of a local issuer, and whether it leads to this machine.
+/// The URL of a local issuer.
 ///
 /// # Errors
 /// The first rule that it breaks.
-pub(super) fn parse_issuer_url(text: &str) -> Result<(IssuerUrl, bool), IssuerUrlError> {
+pub(super) fn parse_issuer_url(text: &str) -> Result<IssuerUrl, IssuerUrlError> {
     let (scheme, rest) = text.split_once("://").ok_or(IssuerUrlError::Relative)?;
     let secure = match scheme {
         "https" => true,
@@ -80,8 +80,7 @@ pub(super) fn parse_issuer_url(text: &str) -> Result<(IssuerUrl, bool), IssuerUr
         return Err(IssuerUrlError::Path);
     }
     let usual = if secure { 443 } else { 80 };
-    let is_loopback = host.is_loopback();
-    let url = IssuerUrl {
+    Ok(IssuerUrl {
         text: text.into(),
         secure,
         host: match host {
@@ -90,8 +89,7 @@ pub(super) fn parse_issuer_url(text: &str) -> Result<(IssuerUrl, bool), IssuerUr
         },
         port: port.filter(|port| *port != usual),
         path: path.into(),
-    };
-    Ok((url, is_loopback))
+    })
 }
 
 /// Whether every server reads this absolute path alike: RFC 3986 §2.3 unreserved characters in segments that are neither

@@ -29,8 +29,8 @@ pub(super) fn issuers(
     let mut issuers: Vec<Issuer> = Vec::new();
     for mut reader in readers {
         let name = names.read(&mut reader);
-        let issuer = issuer(&mut reader, name, secrets);
-        if let Some(other) = same_issuer(&issuers, &issuer) {
+        let issuer = issuer(&mut reader, name, &issuers, secrets);
+        if let Some(other) = same_issuer(&issuers, &issuer.policy.issuer) {
             let message = format!(
                 "issuer `{}` has the same `issuer` as `{other}`: a token could mean either",
                 issuer.name
@@ -43,17 +43,21 @@ pub(super) fn issuers(
     (issuers, names)
 }
 
-fn same_issuer(issuers: &[Issuer], issuer: &Issuer) -> Option<Arc<str>> {
-    let known = |other: &&Issuer| {
-        !issuer.policy.issuer.is_empty() && other.policy.issuer == issuer.policy.issuer
-    };
+/// The name of the one that has this `iss`.
+pub(super) fn same_issuer(issuers: &[Issuer], issuer: &str) -> Option<Arc<str>> {
+    let known = |other: &&Issuer| !issuer.is_empty() && *other.policy.issuer == *issuer;
     issuers
         .iter()
         .find(known)
         .map(|other| Arc::clone(&other.name))
 }
 
-fn issuer(reader: &mut Reader<'_>, name: Arc<str>, secrets: &mut Vec<SecretUse>) -> Issuer {
+fn issuer(
+    reader: &mut Reader<'_>,
+    name: Arc<str>,
+    others: &[Issuer],
+    secrets: &mut Vec<SecretUse>,
+) -> Issuer {
     let value = reader.required_text("issuer", "write what its tokens have in `iss`, exactly");
     let audiences = reader.required_texts(
         "audiences",
@@ -89,7 +93,7 @@ fn issuer(reader: &mut Reader<'_>, name: Arc<str>, secrets: &mut Vec<SecretUse>)
         place: reader.context.source.place(&found.origin),
         policy,
         refresh: refresh(reader, found.is_remote),
-        logout: logout(reader),
+        logout: logout(reader, others),
         keys: found.keys,
     }
 }

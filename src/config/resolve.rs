@@ -158,7 +158,7 @@ pub(super) fn read<'a>(root: &'a Table, context: &'a Context<'a>) -> Parts {
         issuers(reader.tables("issuers", "issuers"), &mut secrets);
     let local = has_local(&mut reader);
     let local_issuer = local.map(|reader| {
-        let (local, issuer) = local_issuer(reader, issuers.len(), &mut secrets);
+        let (local, issuer) = local_issuer(reader, &store, &issuers, &mut secrets);
         issuer_names.take_reserved();
         issuers.push(issuer);
         local

@@ -209,6 +209,10 @@ fn literal_secrets(table: &Table, text: &str, found: &mut Vec<Range<usize>>) {
             // Whatever stands there instead of a string, too.
             Value::Table(_) | Value::Array(_) if is_secret => found.push(start..end),
             Value::Table(inner) if entry.name == KEYS => key_secrets(inner, text, found),
+            Value::Table(inner) if entry.name == LOCAL => {
+                unknown_texts(inner, text, &LOCAL_TEXTS, found);
+                literal_secrets(inner, text, found);
+            }
             Value::Table(inner) => literal_secrets(inner, text, found),
             Value::Array(nodes) => {
                 for node in nodes {
@@ -239,10 +243,18 @@ fn literal_secrets(table: &Table, text: &str, found: &mut Vec<Range<usize>>) {
 /// Of the table `keys`, what stands under no name that it has may be a secret under a wrong one.
 fn key_secrets(keys: &Table, text: &str, found: &mut Vec<Range<usize>>) {
     literal_secrets(keys, text, found);
-    for entry in &keys.entries {
+    unknown_texts(
+        keys,
+        text,
+        &[&KEY_SOURCES[..], &KEY_OPTIONS].concat(),
+        found,
+    );
+}
+
+fn unknown_texts(table: &Table, text: &str, known: &[&str], found: &mut Vec<Range<usize>>) {
+    for entry in &table.entries {
         if let (Value::Text(_), Origin::File(start, end)) = (&entry.node.value, &entry.node.origin)
-            && !KEY_SOURCES.contains(&&*entry.name)
-            && !KEY_OPTIONS.contains(&&*entry.name)
+            && !known.contains(&&*entry.name)
         {
             found.extend(literal(*start..*end, text));
         }
@@ -311,9 +323,22 @@ const KEY_SOURCES: [&str; 5] = [
 ];
 const KEY_OPTIONS: [&str; 2] = ["ca", "proxy"];
 
+/// The table of the local issuer, and the texts it may hold besides its secret.
+const LOCAL: &str = "local_issuer";
+const LOCAL_TEXTS: [&str; 5] = [
+    "issuer",
+    "audience",
+    "access_token",
+    "refresh_token",
+    "session",
+];
+
 /// Whether a key of that name holds a secret, or was meant to: a slip of the pen must not show it either.
 fn is_secret_name(name: &str) -> bool {
-    distance(name, "secret") <= 2 || distance(name, "token") <= 1 || distance(name, "password") <= 2
+    distance(name, "secret") <= 2
+        || distance(name, "token") <= 1
+        || distance(name, "password") <= 2
+        || distance(name, "encryption_key") <= 4
 }
 
 #[cfg(test)]
@@ -370,6 +395,12 @@ mod tests {
                 "keys = { discovery = \"https://u:p@h/\", proxy = \"http://u:p@h\" }",
                 "keys = { discovery = \"https://***@h/\", proxy = \"http://***@h\" }",
             ),
+            ("encryption_key = 'h'", "encryption_key = ***"),
+            ("encrypt-key = 'h'", "encrypt-key = ***"),
+            (
+                "local_issuer = { key = \"h\", issuer = \"i\" }",
+                "local_issuer = { key = ***, issuer = \"i\" }",
+            ),
             (
                 "keys = { jwks_file = \"h\" }",
                 "keys = { jwks_file = \"h\" }",
@@ -402,6 +433,8 @@ mod tests {
             ("token: \"hunter2\"\n", "token***********\n"),
             ("token \"hunter2\"", "token**********"),
             ("keys = hunter2", "keys =********"),
+            ("encryption_key: hunter2", "encryption_key*********"),
+            ("encryption-key = hunter2", "encryption-key =********"),
             ("keys = { jwks_file: \"a\" }", "keys = { jwks_file: \"a\" }"),
             ("urls: http://u:p@h", "urls: http://***@h"),
         ] {

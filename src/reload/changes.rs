@@ -8,7 +8,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::config::{
-    self, AdminAccess, Certificates, Config, KeySource, Keys as Sources, Limits, Place,
+    self, AdminAccess, Certificates, Config, KeySource, Keys as Sources, LOCAL_ISSUER, Limits,
+    LocalIssuer, Place,
 };
 use crate::jwt::KeySet;
 use crate::snapshot::Snapshot;
@@ -53,7 +54,7 @@ impl View {
         let routes = config.routes.iter();
         let upstreams = config.upstreams.iter();
         let issuers = config.issuers.iter();
-        Self {
+        let mut view = Self {
             routes: routes
                 .map(|route| (route.name.to_string(), route_text(route, config)))
                 .collect(),
@@ -67,7 +68,12 @@ impl View {
             certificates: certificates(config, contents),
             settings: settings(config),
             admin_access: Some(config.admin.access.clone()),
+        };
+        if let Some(local) = &config.local_issuer {
+            let text = view.issuers.entry(LOCAL_ISSUER.to_owned()).or_default();
+            text.push_str(&local_text(local));
         }
+        view
     }
 
     /// What is different in `new`.
@@ -197,10 +203,20 @@ fn issuer_text(issuer: &config::Issuer, contents: &Contents) -> String {
             }
         }
     }
+    let logout = issuer.logout.as_ref();
+    let logout = logout.map(|logout| (&logout.path, &logout.client_id));
     format!(
-        "{:?} {keys:?} {:?} {roots:?}",
+        "{:?} {keys:?} {:?} {roots:?} {logout:?}",
         issuer.policy, issuer.refresh
     )
+}
+
+/// What else is set of the local issuer; its secret needs a restart.
+fn local_text(local: &LocalIssuer) -> String {
+    let mut bare = local.clone();
+    bare.place = Place::default();
+    bare.issuer = 0;
+    format!(" {bare:?}")
 }
 
 /// What chain and key files hold, by the name of the chain file.

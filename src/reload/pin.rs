@@ -2,6 +2,8 @@
 
 use crate::config::Config;
 
+mod local;
+
 /// Puts the values of the running configuration back where a reload cannot change them. Says what a restart would
 /// change.
 pub(super) fn pin(running: &Config, new: &mut Config) -> Vec<String> {
@@ -29,10 +31,7 @@ pub(super) fn pin(running: &Config, new: &mut Config) -> Vec<String> {
     if keep("[log]", running.log != new.log) {
         new.log.clone_from(&running.log);
     }
-    let url = |config: &Config| config.store.as_ref().map(|store| store.url.clone());
-    if keep("[store] url", url(running) != url(new)) {
-        new.store.clone_from(&running.store);
-    }
+    local::pin(running, new, &mut keep);
     let differs = running.state_directory != new.state_directory;
     if keep("the state directory", differs) {
         new.state_directory.clone_from(&running.state_directory);
@@ -74,7 +73,7 @@ mod tests {
             }),
             ("[admin] listen", |c| c.admin.listen = None),
             ("[log]", |c| c.log.access = !c.log.access),
-            ("[store] url", |c| {
+            ("[store]", |c| {
                 c.store = Some(StoreConfig {
                     place: Place::default(),
                     url: StoreUrl::Sqlite("x".into()),

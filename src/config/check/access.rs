@@ -68,7 +68,12 @@ fn issuer(found: &mut Findings<'_>, index: usize) {
         .any(|route| route.issuers.contains(&index))
     {
         let message = format!("no route admits tokens of `{name}`");
-        found.warn("unused-issuer", &path("name"), message);
+        let local = config.local_issuer.as_ref();
+        let path = match local.filter(|local| local.issuer == index) {
+            Some(_) => "local_issuer.issuer".to_owned(),
+            None => path("name"),
+        };
+        found.warn("unused-issuer", &path, message);
     }
 }
 

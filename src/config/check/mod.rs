@@ -2,6 +2,7 @@
 
 mod access;
 mod keys;
+mod local_issuer;
 mod network;
 mod secrets;
 mod store;

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::config::error::report;
 use crate::config::{Config, Place};
 
-use super::{access, keys, network, secrets, store};
+use super::{access, keys, local_issuer, network, secrets, store};
 
 /// One dangerous setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +37,8 @@ pub const WARNING_CODES: &[&str] = &[
     "bad-signatures-unlimited",
     "claim-header-replaces-field",
     "claim-headers-collide",
+    "cookies-over-http",
+    "encryption-key-made",
     "file-limit-too-low",
     "gateway-is-upstream",
     "generated-key",
@@ -45,16 +47,20 @@ pub const WARNING_CODES: &[&str] = &[
     "lax-paths-without-token",
     "leeway-over-2m",
     "literal-secret",
+    "local-issuer-over-http",
     "max-lifetime-over-1d",
     "no-route-needs-a-token",
     "no-routes",
     "optional-with-rules",
+    "password-grant",
     "public-prefix-stripped",
     "public-route-above-protected",
+    "revocations-without-end",
     "self-signed-certificate",
     "sender-binding-ignored",
     "server-timing-for-everyone",
     "shared-secret",
+    "store-fails-open",
     "store-without-tls",
     "token-to-clear-text-upstream",
     "tokens-over-plaintext",
@@ -76,6 +82,7 @@ pub fn warnings(config: &Config) -> Vec<Warning> {
     network::check(&mut found);
     access::check(&mut found);
     keys::check(&mut found);
+    local_issuer::check(&mut found);
     secrets::check(&mut found);
     store::check(&mut found);
     // Elsewhere than on Linux there is no such file, and nothing to say.

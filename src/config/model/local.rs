@@ -1,7 +1,7 @@
 //! The local issuer, and logout tokens of others.
 
 use std::fmt;
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use crate::config::Place;
@@ -72,6 +72,30 @@ impl IssuerUrl {
             Some(port) => format!("{scheme}://{host}:{port}"),
             None => format!("{scheme}://{host}"),
         }
+    }
+}
+
+impl IssuerUrl {
+    /// Whether its host is this machine, as far as one can see.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        let address = self.host.parse::<IpAddr>();
+        &*self.host == "localhost"
+            || address.is_ok_and(|address| address.to_canonical().is_loopback())
+    }
+
+    /// The path of its metadata (RFC 8414 §3.1), which lies outside of its own.
+    #[must_use]
+    pub fn metadata_path(&self) -> String {
+        format!("/.well-known/oauth-authorization-server{}", self.path)
+    }
+
+    /// Whether a path on its host is its own: its path, what is below at a segment border, and its metadata.
+    #[must_use]
+    pub fn covers(&self, path: &str) -> bool {
+        let rest = path.strip_prefix(&*self.path);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            || path == self.metadata_path()
     }
 }
 

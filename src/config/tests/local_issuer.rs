@@ -1,4 +1,4 @@
-//! [local_issuer] and [issuers.logout]
+//! The local issuer, and logout tokens of others.
 
 use std::time::Duration;
 

@@ -200,3 +200,27 @@ fn a_certificate_or_ca_with_another_content_has_changed() {
     let expected = [r#"upstream "u" changed"#.to_owned(), certificate];
     assert_eq!(old.changes(&view()), expected);
 }
+
+#[test]
+fn settings_of_the_local_issuer_and_of_logout_tokens_are_those_of_issuers() {
+    let view = |logout: &str, local: &str| {
+        let text = format!(
+            "[[issuers]]\nname = \"corp\"\nissuer = \"https://a/\"\naudiences = \"a\"\nalgorithms = \"RS256\"\n\
+             keys = {{ jwks_file = \"a.json\" }}\n[issuers.logout]\nclient_id = \"c\"\npath = \"{logout}\"\n\
+             [local_issuer]\nissuer = \"https://b/auth\"\naudience = \"b\"\n{local}"
+        );
+        let name = std::path::Path::new("gateway.toml");
+        let config = config::parse(&text, name, name, &config::Environment::default());
+        View::of_config(&config.unwrap(), &Contents::default())
+    };
+    let old = view("/out", "");
+    assert!(old.changes(&view("/out\"\n#\"", "")).is_empty());
+    assert_eq!(
+        old.changes(&view("/elsewhere", "")),
+        [r#"issuer "corp" changed"#]
+    );
+    assert_eq!(
+        old.changes(&view("/out", "cookies = true")),
+        [r#"issuer "local" changed"#]
+    );
+}
