@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use super::audit::Audit;
 use super::bench::Bench;
 use super::check::Check;
 use super::completions::Completions;
@@ -50,6 +51,7 @@ enum Command {
     Keys(Keys),
     #[command(subcommand)]
     User(User),
+    Audit(Audit),
     Reload(Reload),
     Status(Status),
     Healthcheck(Healthcheck),
@@ -99,6 +101,7 @@ impl Cli {
             Some(Command::Token(token)) => token.execute(),
             Some(Command::Keys(keys)) => keys.execute(),
             Some(Command::User(user)) => user.execute(),
+            Some(Command::Audit(audit)) => audit.execute(),
             Some(Command::Reload(reload)) => reload.execute(),
             Some(Command::Status(status)) => status.execute(),
             Some(Command::Healthcheck(healthcheck)) => healthcheck.execute(),

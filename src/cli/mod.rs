@@ -6,6 +6,7 @@
 
 mod admin_client;
 mod arguments;
+mod audit;
 mod bench;
 mod check;
 mod columns;

@@ -1,6 +1,7 @@
 //! The built binary as an operator meets it: what is typed, what it prints, which code it ends with, which signals it
 //! takes.
 
+mod audit;
 mod checking;
 mod commands;
 mod developing;
