@@ -40,7 +40,9 @@ impl Audit {
             let events: Vec<Value> = events.iter().map(to_json).collect();
             write_out(format_args!("{:#}\n", json!({ "events": events })))?;
         } else {
-            let heads = ["TIME", "BY", "ACTION", "USER"];
+            let heads = [
+                "TIME", "BY", "ACTION", "USER", "CLIENT", "ADDRESS", "DETAIL",
+            ];
             write_out(columns(heads, events.iter().map(row)))?;
         }
         Ok(Exit::OK)
@@ -56,14 +58,22 @@ fn to_json(event: &AuditEvent) -> Value {
         "action": event.action,
         "user": event.user.map(|id| id.to_string()),
         "user_name": event.user_name,
+        "session": event.session.map(|id| id.to_string()),
+        "client": event.client,
+        "address": event.address,
+        "detail": event.detail,
     })
 }
 
-fn row(event: &AuditEvent) -> [String; 4] {
+fn row(event: &AuditEvent) -> [String; 7] {
+    let or_dash = |text: Option<&str>| text.unwrap_or("-").to_owned();
     [
         event.at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         format!("{} {}", event.means, event.who),
         event.action.to_string(),
-        event.user_name.as_deref().unwrap_or("-").to_owned(),
+        or_dash(event.user_name.as_deref()),
+        or_dash(event.client.as_deref()),
+        or_dash(event.address.as_deref()),
+        or_dash(event.detail.as_deref()),
     ]
 }

@@ -7,6 +7,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use super::audit::Audit;
 use super::bench::Bench;
 use super::check::Check;
+use super::client::Client;
 use super::completions::Completions;
 use super::dev::Dev;
 use super::failure::{Exit, Failure};
@@ -16,6 +17,7 @@ use super::man::Manual;
 use super::output::{Colour, Paint, write_err};
 use super::reload::Reload;
 use super::run::Run;
+use super::session::Session;
 use super::status::Status;
 use super::token::Token;
 use super::user::User;
@@ -51,6 +53,10 @@ enum Command {
     Keys(Keys),
     #[command(subcommand)]
     User(User),
+    #[command(subcommand)]
+    Client(Client),
+    #[command(subcommand)]
+    Session(Session),
     Audit(Audit),
     Reload(Reload),
     Status(Status),
@@ -101,6 +107,8 @@ impl Cli {
             Some(Command::Token(token)) => token.execute(),
             Some(Command::Keys(keys)) => keys.execute(),
             Some(Command::User(user)) => user.execute(),
+            Some(Command::Client(client)) => client.execute(),
+            Some(Command::Session(session)) => session.execute(),
             Some(Command::Audit(audit)) => audit.execute(),
             Some(Command::Reload(reload)) => reload.execute(),
             Some(Command::Status(status)) => status.execute(),
@@ -156,6 +164,17 @@ mod tests {
             "keys refresh",
             "keys refresh corp --json",
             "check --online --timeout 5",
+            "client add billing --scope orders:read --scope orders:write",
+            "client add app --public",
+            "client list --json",
+            "client disable billing -c gateway.toml",
+            "client enable billing",
+            "client rotate-secret billing",
+            "session list --user alice --all --json",
+            "session end 0193a5c0-0000-7000-8000-000000000000",
+            "session end --user alice",
+            "session end --all",
+            "audit --user alice --limit 10 --json",
             "reload --dry-run --admin http://127.0.0.1:8081",
             "status --json",
             "healthcheck --live",
@@ -180,6 +199,13 @@ mod tests {
             "token",
             "completions tcsh",
             "keys rotate",
+            "client add",
+            "client add billing --secret hunter2",
+            "session end",
+            "session end 7",
+            "session end --all --user alice",
+            "session end 0193a5c0-0000-7000-8000-000000000000 --all",
+            "audit --limit 0",
         ] {
             let arguments: Vec<&str> = line.split_whitespace().collect();
             let error = parse(&arguments).unwrap_err();

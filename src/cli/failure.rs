@@ -4,12 +4,14 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use uuid::Uuid;
+
 use crate::app::StartError;
 use crate::config::ConfigErrors;
 use crate::jwt::KeyError;
 use crate::keys::KeysError;
 use crate::passwords::{Exhausted, PasswordError};
-use crate::store::StoreError;
+use crate::store::{ClientError, StoreError};
 
 use super::admin_client::AdminError;
 use super::user::BadLine;
@@ -128,6 +130,15 @@ pub(super) enum Failure {
     /// A password was asked for, and none came.
     #[error("no password was given: nothing is changed")]
     NoPassword,
+    /// What was given can be no client.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// There are no sessions where nobody signs in.
+    #[error("the configuration has no [local_issuer]: there are no sessions")]
+    NoLocalIssuer,
+    /// There is no session of this id.
+    #[error("there is no session {0}")]
+    NoSession(Uuid),
     /// A file with users has lines that are wrong.
     #[error("{}: nothing is imported{}", file.display(), listed(lines))]
     Import {
@@ -148,8 +159,9 @@ impl Failure {
             Self::NoConfig { .. }
             | Self::Config(_)
             | Self::RefusedSettings { .. }
-            | Self::Keys(_) => Exit::CONFIG,
-            Self::Usage(_) => Exit::USAGE,
+            | Self::Keys(_)
+            | Self::NoLocalIssuer => Exit::CONFIG,
+            Self::Usage(_) | Self::Client(_) => Exit::USAGE,
             Self::Start(error) | Self::Taken { error, .. } => exit_of_start(error),
             Self::Store(error) => exit_of_store(error),
             // Also a gateway that does not answer: Docker reads 1 as "unhealthy" and knows no other code.
@@ -162,6 +174,7 @@ impl Failure {
             | Self::Exhausted(_)
             | Self::PasswordsDiffer
             | Self::NoPassword
+            | Self::NoSession(_)
             | Self::Import { .. }
             | Self::Randomness => Exit::FAILED,
         }

@@ -1,9 +1,11 @@
 //! The store in the hands of the one who types: open for one command, and everything done in that person's name.
 
+use std::time::Duration;
+
 use tokio::runtime::{Builder, Runtime};
 
-use crate::config::Environment;
-use crate::store::{Actor, Means, Store, StoreError};
+use crate::config::{Config, Environment};
+use crate::store::{Actor, LocalTokens, Means, Store, StoreError, User, UserName};
 
 use super::config_file::ConfigFile;
 use super::failure::Failure;
@@ -13,6 +15,13 @@ pub(super) struct Operator {
     runtime: Runtime,
     store: Store,
     actor: Actor,
+    local: Option<LocalIssuer>,
+}
+
+/// What is known of the tokens of the local issuer.
+struct LocalIssuer {
+    iss: Box<str>,
+    keep_for: Duration,
 }
 
 impl Operator {
@@ -26,13 +35,14 @@ impl Operator {
         config: &ConfigFile,
         work: impl FnOnce(&Self) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let url = config.load()?.store_url();
+        let config = config.load()?;
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        let store = runtime.block_on(Store::open(&url))?;
+        let store = runtime.block_on(Store::open(&config.store_url()))?;
         let operator = Self {
             runtime,
             store,
             actor: actor(&Environment::of_process()),
+            local: local_issuer(&config),
         };
         let done = work(&operator);
         operator.runtime.block_on(operator.store.close());
@@ -50,6 +60,34 @@ impl Operator {
         let answer = self.runtime.block_on(question(&self.store, &self.actor));
         Ok(answer?)
     }
+
+    /// The user of this name.
+    ///
+    /// # Errors
+    /// There is none, or the store's.
+    pub(super) fn user(&self, name: &UserName) -> Result<User, Failure> {
+        let user = self.ask(async |store, _| store.user(name).await)?;
+        Ok(user.ok_or_else(|| StoreError::NotFound(name.to_string()))?)
+    }
+
+    /// Which tokens are to be refused when sessions end: those of the local issuer, if there is one.
+    pub(super) fn tokens(&self) -> Option<LocalTokens<'_>> {
+        self.local.as_ref().map(|local| LocalTokens {
+            issuer: &local.iss,
+            keep_for: local.keep_for,
+        })
+    }
+}
+
+/// A token may have been issued when `access_token` was longer than now, so the longest that any is accepted counts.
+fn local_issuer(config: &Config) -> Option<LocalIssuer> {
+    let local = config.local_issuer.as_ref()?;
+    let policy = &config.issuers[local.issuer].policy;
+    let longest = policy.max_lifetime.unwrap_or(local.access_token);
+    Some(LocalIssuer {
+        iss: local.url.text.clone(),
+        keep_for: longest + policy.leeway,
+    })
 }
 
 /// Who types, as the environment has it: it tells colleagues apart, and proves nothing.

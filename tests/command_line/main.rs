@@ -3,6 +3,7 @@
 
 mod audit;
 mod checking;
+mod clients;
 mod commands;
 mod developing;
 mod process;

@@ -78,8 +78,12 @@ impl Import {
             replaced,
             skipped,
         } = Operator::with_store(&self.config, |operator| {
-            operator
-                .ask(async |store, actor| store.import_users(&users, existing, None, actor).await)
+            let tokens = operator.tokens();
+            operator.ask(async |store, actor| {
+                store
+                    .import_users(&users, existing, tokens.as_ref(), actor)
+                    .await
+            })
         })?;
         write_out(format_args!(
             "{added} added, {replaced} replaced, {skipped} left as they were\n"

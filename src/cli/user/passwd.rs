@@ -4,7 +4,7 @@ use crate::cli::config_file::ConfigFile;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::operator::Operator;
 use crate::cli::output::write_out;
-use crate::store::{StoreError, UserName};
+use crate::store::UserName;
 
 use super::password_entry::PasswordOptions;
 
@@ -26,11 +26,13 @@ impl Passwd {
         let name = &self.name;
         let (user, hash) = Operator::with_store(&self.config, |operator| {
             // Before anyone types a password for nothing.
-            let user = operator.ask(async |store, _| store.user(name).await)?;
-            let user = user.ok_or_else(|| StoreError::NotFound(name.to_string()))?;
+            let user = operator.user(name)?;
             let hash = entry.hash(name)?;
+            let tokens = operator.tokens();
             operator.ask(async |store, actor| {
-                store.set_password(name, hash.as_ref(), None, actor).await
+                store
+                    .set_password(name, hash.as_ref(), tokens.as_ref(), actor)
+                    .await
             })?;
             Ok((user, hash))
         })?;

@@ -47,7 +47,12 @@ impl Whom {
     fn set_disabled(&self, disabled: bool) -> Result<Exit, Failure> {
         let name = &self.name;
         let changed = Operator::with_store(&self.config, |operator| {
-            operator.ask(async |store, actor| store.set_disabled(name, disabled, None, actor).await)
+            let tokens = operator.tokens();
+            operator.ask(async |store, actor| {
+                store
+                    .set_disabled(name, disabled, tokens.as_ref(), actor)
+                    .await
+            })
         })?;
         let state = if disabled { "disabled" } else { "enabled" };
         let already = if changed { "" } else { " already" };
