@@ -9,5 +9,6 @@ mod developing;
 mod process;
 mod remote;
 mod running;
+mod sessions;
 mod tokens;
 mod users;
