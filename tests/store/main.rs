@@ -10,7 +10,10 @@ mod children;
 mod faults;
 mod imports;
 mod place;
+mod refreshing;
 mod schema;
+mod sessions;
+mod sign_ins;
 mod sqlite_file;
 mod users;
 
