@@ -7,6 +7,8 @@
 
 mod audit;
 mod children;
+mod clients;
+mod endings;
 mod faults;
 mod imports;
 mod place;

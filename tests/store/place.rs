@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
 use tempfile::TempDir;
+use uuid::Uuid;
 
 /// Names a PostgreSQL server: `postgres://postgres@127.0.0.1:5433/postgres`.
 const SERVER: &str = "PORTCULLIS_TEST_POSTGRES";
@@ -38,7 +39,7 @@ impl Place {
     /// `None` where there is no server to test on.
     pub(crate) async fn postgres() -> Option<Self> {
         let server = std::env::var(SERVER).ok()?;
-        let name = format!("test_{}", uuid::Uuid::now_v7().simple());
+        let name = format!("test_{}", Uuid::now_v7().simple());
         let mut connection = PgConnection::connect(&server).await.unwrap();
         let create = format!("CREATE SCHEMA {name}");
         connection
@@ -82,6 +83,14 @@ impl Place {
                 connection.execute(sql).await.unwrap();
                 connection.close().await.unwrap();
             }
+        }
+    }
+
+    /// An id as SQL has it there.
+    pub(crate) fn id(&self, id: Uuid) -> String {
+        match &self.url {
+            StoreUrl::Sqlite(_) => format!("X'{}'", id.simple()),
+            StoreUrl::Postgres(_) => format!("'{id}'"),
         }
     }
 
