@@ -9,6 +9,7 @@ use portcullis::store::{Existing, NewUser, Store};
 
 use crate::on_both;
 use crate::place::{Place, actions, by, names, user};
+use crate::races;
 
 /// What a child is told: what to do, which database, and where it is.
 const JOB: &str = "PORTCULLIS_STORE_JOB";
@@ -36,7 +37,7 @@ pub(crate) fn start(job: &str, url: &StoreUrl) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "children::child_process", "--nocapture"])
         .env(JOB, place)
-        .stdin(Stdio::null())
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap()
@@ -56,6 +57,8 @@ async fn child_process() {
     let store = Store::open(&url).await.unwrap();
     match parts[0] {
         "open" => {}
+        "use" => races::use_as_told(&store).await,
+        "go-on" => races::go_on(&store).await,
         "add" => {
             for number in 0.. {
                 let new = user(&format!("user-{number}"));

@@ -6,16 +6,21 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on stops here")]
 
 mod audit;
+mod changes;
 mod children;
 mod clients;
 mod endings;
 mod faults;
+mod handle;
 mod imports;
 mod place;
+mod races;
 mod refreshing;
+mod revocations;
 mod schema;
 mod sessions;
 mod sign_ins;
+mod signing_keys;
 mod sqlite_file;
 mod users;
 

@@ -90,13 +90,7 @@ async fn what_is_revoked_is_read_in_order(place: &Place) {
     assert_eq!(page, rows[2..4]);
     let newest = store.newest_revocation().await.unwrap();
     assert_eq!(newest, numbers[5]);
-    assert!(
-        store
-            .revocations_after(newest, 9)
-            .await
-            .unwrap()
-            .is_empty()
-    );
+    assert!(store.revocations_after(newest, 9).await.unwrap().is_empty());
     let details: Vec<_> = trail(&store)
         .await
         .into_iter()
@@ -152,10 +146,7 @@ async fn what_is_taken_back_is_told(place: &Place) {
     assert!(news[0].removed && &*news[0].value == "alice");
     // As long as what it takes back.
     assert_eq!(news[0].until, Some(100));
-    assert_eq!(
-        replay(&revocations(&store).await),
-        [("bob", None, None)]
-    );
+    assert_eq!(replay(&revocations(&store).await), [("bob", None, None)]);
     // And revoked again, it is.
     let again = revoke(&store, &dated(Some(1), Some(2))).await;
     assert!(again > news[0].number);
@@ -207,7 +198,10 @@ async fn what_cannot_be_revoked_is_told(place: &Place) {
             value,
             ..
         } = &wrong;
-        let error = store.unrevoke(issuer, kind, value, &by()).await.unwrap_err();
+        let error = store
+            .unrevoke(issuer, kind, value, &by())
+            .await
+            .unwrap_err();
         assert!(matches!(error, StoreError::NotRevocable(_)), "{wrong:?}");
     }
     assert!(revocations(&store).await.is_empty());
@@ -215,7 +209,9 @@ async fn what_cannot_be_revoked_is_told(place: &Place) {
     let noise = |seed: u64| -> Box<str> {
         let mut state = seed;
         let mut next = || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
             char::from(33 + u8::try_from((state >> 33) % 90).unwrap())
         };
         (0..1024).map(|_| next()).collect::<String>().into()
@@ -292,14 +288,16 @@ async fn what_is_past_is_purged(place: &Place) {
     for id in [ended.id, fresh.id] {
         let which = portcullis::store::Ending::One(id);
         let reason = portcullis::store::EndReason::Logout;
-        store.end_sessions(which, reason, TOKENS, &by()).await.unwrap();
+        store
+            .end_sessions(which, reason, TOKENS, &by())
+            .await
+            .unwrap();
     }
     let weeks = 8 * 86_400_000_i64;
     for (column, id) in [("expires", over.id), ("ended", ended.id)] {
         let id = place.id(id);
-        let set = format!(
-            "UPDATE sessions SET {column} = started - {weeks} WHERE session_id = {id}"
-        );
+        let set =
+            format!("UPDATE sessions SET {column} = started - {weeks} WHERE session_id = {id}");
         place.execute(&set).await;
     }
     let now = jiff::Timestamp::now().as_second();
@@ -309,7 +307,14 @@ async fn what_is_past_is_purged(place: &Place) {
         ("ever", None),
         ("last", Some(now - 60)),
     ] {
-        revoke(&store, &NewRevocation { until, ..of("jti", value) }).await;
+        revoke(
+            &store,
+            &NewRevocation {
+                until,
+                ..of("jti", value)
+            },
+        )
+        .await;
     }
     let newest = store.newest_revocation().await.unwrap();
     let purged = store.purge().await.unwrap();
@@ -332,7 +337,10 @@ async fn what_is_past_is_purged(place: &Place) {
     let next = revoke(&store, &of("jti", "next")).await;
     assert!(next > newest);
     assert_eq!(store.purge().await.unwrap().revocations, 1);
-    assert_eq!(store.purge().await.unwrap(), portcullis::store::Purged::default());
+    assert_eq!(
+        store.purge().await.unwrap(),
+        portcullis::store::Purged::default()
+    );
     // A number is never used again, even if all go.
     place.execute("DELETE FROM revocations").await;
     assert!(revoke(&store, &of("jti", "again")).await > next);

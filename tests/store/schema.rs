@@ -4,7 +4,8 @@ use portcullis::config::StoreUrl;
 use portcullis::store::{Store, StoreError};
 
 use crate::on_both;
-use crate::place::{Place, by, names, user};
+use crate::place::{Place, actions, by, name, names, trail, user};
+use crate::sign_ins::start;
 
 on_both!(
     many_open_it_at_once,
@@ -12,6 +13,7 @@ on_both!(
     a_schema_that_was_tampered_with_is_refused,
     tables_of_someone_else_are_refused,
     rows_that_nobody_wrote_are_told,
+    a_store_of_the_first_version_keeps_its_users,
 );
 
 async fn many_open_it_at_once(place: &Place) {
@@ -121,4 +123,51 @@ async fn rows_that_nobody_wrote_are_told(place: &Place) {
         place.execute(&format!("UPDATE users SET {undo}")).await;
         assert_eq!(names(&store).await, ["alice"]);
     }
+}
+
+async fn a_store_of_the_first_version_keeps_its_users(place: &Place) {
+    // What the first version made, and what it wrote down of it.
+    place.open().await.close().await;
+    let function = matches!(place.url, StoreUrl::Postgres(_));
+    let drop = if function {
+        "DROP FUNCTION tell_of_revocations CASCADE; "
+    } else {
+        ""
+    };
+    let columns = ["session_id", "client", "address", "detail"];
+    let columns: String = columns
+        .iter()
+        .map(|column| format!("ALTER TABLE audit DROP COLUMN {column}; "))
+        .collect();
+    let back = format!(
+        "{drop}{columns}DROP TABLE sessions; DROP TABLE clients; DROP TABLE signing_keys; \
+         DROP TABLE settings; DROP TABLE revocations; \
+         DELETE FROM _sqlx_migrations WHERE version > 1"
+    );
+    place.execute(&back).await;
+    let id = place.id(uuid::Uuid::now_v7());
+    place
+        .execute(&format!(
+            "INSERT INTO users (id, name, name_key, roles, scopes, claims, created, changed, \
+                 password_changed) VALUES ({id}, 'Alice', 'alice', '[\"ops\"]', '[]', '{{}}', 1, 2, 3); \
+             INSERT INTO audit (at, means, who, action, user_id, user_name) \
+                 VALUES (1, 'cli', 'root', 'user.added', {id}, 'Alice')"
+        ))
+        .await;
+    let store = place.open().await;
+    assert_eq!(names(&store).await, ["Alice"]);
+    let found = store.user(&name("ALICE")).await.unwrap().unwrap();
+    assert_eq!(found.grants.roles(), ["ops".into()]);
+    assert_eq!(found.password_changed.as_millisecond(), 3);
+    let events = trail(&store).await;
+    assert_eq!(events.len(), 1);
+    assert_eq!((events[0].session, &events[0].detail), (None, &None));
+    // And they can sign in.
+    start(&store, &found).await;
+    assert_eq!(
+        actions(&store).await,
+        ["user.added Alice", "session.started Alice"]
+    );
+    store.close().await;
+    place.open().await.close().await;
 }

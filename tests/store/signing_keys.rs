@@ -87,8 +87,9 @@ async fn a_plan_is_carried_out_as_a_whole(place: &Place) {
     assert_eq!(given, times(now));
 
     // Nothing planned is nothing done.
-    let same = store.rotate_keys(|_, _| KeyPlan::default(), &gateway());
-    assert_eq!(same.await.unwrap(), keys);
+    let nothing = |_: &[SigningKeyRow], _| KeyPlan::default();
+    let same = store.rotate_keys(nothing, &gateway()).await.unwrap();
+    assert_eq!(same, keys);
     let later = times(now + Duration::from_hours(5));
     let plan = |_: &[SigningKeyRow], now| KeyPlan {
         add: vec![key("three", now)],
