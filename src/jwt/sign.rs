@@ -29,13 +29,13 @@ pub struct SigningKey {
     signer: Signer,
 }
 
-/// The key as its signing library wants it.
+/// The key as its signing library wants it, read once: jsonwebtoken reads and checks a private key again for each signature,
+/// which costs as much as the signature, and for RSA more.
 enum Signer {
-    Jsonwebtoken(jsonwebtoken::Algorithm, EncodingKey),
-    /// jsonwebtoken reads and checks an RSA key again for each signature, which costs more than the signature.
+    Hmac(jsonwebtoken::Algorithm, EncodingKey),
     Rsa(rsa::KeyPair, &'static RsaSignatureEncoding),
-    /// ES512, which jsonwebtoken lacks.
     Ecdsa(EcdsaKeyPair),
+    Ed25519(Ed25519KeyPair),
 }
 
 impl SigningKey {
@@ -173,7 +173,7 @@ impl SigningKey {
     pub fn sign(&self, typ: &str, claims: &serde_json::Value) -> Result<String, KeyError> {
         let failed = KeyError::Invalid("the token could not be signed");
         match &self.signer {
-            Signer::Jsonwebtoken(algorithm, key) => {
+            Signer::Hmac(algorithm, key) => {
                 let mut header = Header::new(*algorithm);
                 header.typ = Some(typ.to_owned());
                 header.kid = Some(self.kid().to_owned());
@@ -188,6 +188,10 @@ impl SigningKey {
             Signer::Ecdsa(pair) => self.compact(typ, claims, |input| {
                 let signature = pair.sign(&SystemRandom::new(), input);
                 Ok(signature.map_err(|_| failed)?.as_ref().to_vec())
+            }),
+            Signer::Ed25519(pair) => self.compact(typ, claims, |input| {
+                let signature = pair.try_sign(input).map_err(|_| failed)?;
+                Ok(signature.as_ref().to_vec())
             }),
         }
     }
@@ -247,20 +251,23 @@ fn signer(algorithm: Algorithm, private: &Secret) -> Result<Signer, KeyError> {
                 .map_err(|_| KeyError::Invalid("not an RSA private key"))?;
             return Ok(Signer::Rsa(pair, rsa_encoding(algorithm)?));
         }
-        Scheme::Ec(Curve::P521, _) => {
-            return EcdsaKeyPair::from_pkcs8(ecdsa(Curve::P521), private.expose())
+        Scheme::Ec(curve, _) => {
+            return EcdsaKeyPair::from_pkcs8(ecdsa(curve), private.expose())
                 .map(Signer::Ecdsa)
-                .map_err(|_| KeyError::Invalid("not a P-521 private key"));
+                .map_err(|_| KeyError::Invalid("not a private key of this curve"));
         }
-        Scheme::Ec(Curve::P256 | Curve::P384, _) => EncodingKey::from_ec_der(private.expose()),
-        Scheme::Ed25519 => EncodingKey::from_ed_der(private.expose()),
+        Scheme::Ed25519 => {
+            return Ed25519KeyPair::from_pkcs8(private.expose())
+                .map(Signer::Ed25519)
+                .map_err(|_| KeyError::Invalid("not an Ed25519 private key"));
+        }
         Scheme::Hmac(_) => EncodingKey::from_secret(private.expose()),
     };
     let algorithm = algorithm
         .name()
         .parse()
         .map_err(|_| KeyError::NotUsable("no signer for this algorithm"))?;
-    Ok(Signer::Jsonwebtoken(algorithm, key))
+    Ok(Signer::Hmac(algorithm, key))
 }
 
 fn rsa_encoding(algorithm: Algorithm) -> Result<&'static RsaSignatureEncoding, KeyError> {
