@@ -1,7 +1,13 @@
 //! Keys made once and kept in the state directory (`keys = { generate = ".." }`).
 
+use std::fs;
 use std::io::{self, ErrorKind};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use zeroize::Zeroizing;
 
 use crate::jwt::{Algorithm, KeyFamily, SigningKey};
 use crate::secret::Secret;
@@ -9,6 +15,9 @@ use crate::secret::Secret;
 use super::KeysError;
 use super::load::read_key_file;
 use super::private_file::{create, file_name};
+
+/// Random bytes of a secret.
+const SECRET_BYTES: usize = 32;
 
 /// A generated key and its file.
 pub struct GeneratedKey {
@@ -54,6 +63,44 @@ pub fn generated_key(
     Ok(GeneratedKey { key, file, made })
 }
 
+/// A secret that was made once, and its file.
+pub struct GeneratedSecret {
+    /// The secret: 32 random bytes as base64url text, so that it can be configured as `${file:..}` later.
+    pub secret: Secret,
+    /// Where it is kept: `<state>/<name>`, mode 0600.
+    pub file: PathBuf,
+    /// Whether it was made just now.
+    pub made: bool,
+}
+
+/// Reads a secret of the state directory, or makes it: atomically, so that two processes end with the same one.
+///
+/// # Errors
+/// [`KeysError`]: also where everybody on this machine can read it, or it is shorter than it was made.
+pub fn generated_secret(state_directory: &Path, name: &str) -> Result<GeneratedSecret, KeysError> {
+    let file = state_directory.join(name);
+    let fault = |problem: String| KeysError {
+        file: file.clone(),
+        problem,
+    };
+    let (secret, made) = read_or_make(&file, || {
+        let mut bytes = Zeroizing::new([0; SECRET_BYTES]);
+        let filled = aws_lc_rs::rand::fill(&mut *bytes);
+        filled.map_err(|_| fault("cannot make the secret: no randomness".to_owned()))?;
+        Ok(Secret::new(URL_SAFE_NO_PAD.encode(*bytes).into_bytes()))
+    })?;
+    let metadata = fs::metadata(&file).map_err(|error| fault(format!("cannot read: {error}")))?;
+    if metadata.permissions().mode() & 0o007 != 0 {
+        let problem = "everybody on this machine can read or change it: `chmod 600` it";
+        return Err(fault(problem.to_owned()));
+    }
+    if secret.len() < SECRET_BYTES {
+        let problem = format!("it is shorter than {SECRET_BYTES} bytes, so it is damaged");
+        return Err(fault(problem));
+    }
+    Ok(GeneratedSecret { secret, file, made })
+}
+
 /// The content of `file`, and whether `make` was asked for it just now. Whoever is first wins, everybody else reads.
 fn read_or_make(
     file: &Path,
@@ -79,8 +126,6 @@ fn read_or_make(
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
-    use std::fs;
-    use std::os::unix::fs::PermissionsExt;
     use std::sync::Barrier;
 
     use super::*;
@@ -144,6 +189,52 @@ mod tests {
         let error = read_or_make(&file, || Ok(Secret::new(b"x".to_vec()))).unwrap_err();
         assert_eq!(error.file, file);
         assert!(error.problem.starts_with("cannot "), "{error}");
+    }
+
+    #[test]
+    fn a_secret_is_made_once_and_for_its_owner_alone() {
+        let state = tempfile::tempdir().unwrap();
+        let root = state.path().join("new");
+        let first = generated_secret(&root, "store.key").unwrap();
+        assert!(first.made && first.secret.len() == 43, "{:?}", first.file);
+        assert_eq!(first.file, root.join("store.key"));
+        assert_eq!(mode(&first.file), 0o600);
+        let again = generated_secret(&root, "store.key").unwrap();
+        assert!(!again.made && again.secret == first.secret);
+        let other = generated_secret(&root, "other.key").unwrap();
+        assert!(other.secret != first.secret);
+    }
+
+    #[test]
+    fn a_secret_that_others_can_read_or_that_is_damaged_is_refused() {
+        let state = tempfile::tempdir().unwrap();
+        let file = generated_secret(state.path(), "store.key").unwrap().file;
+        let content = fs::read(&file).unwrap();
+        for (mode, good) in [
+            (0o600, true),
+            (0o400, true),
+            (0o640, true),
+            (0o644, false),
+            (0o602, false),
+            (0o601, false),
+        ] {
+            fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+            let read = generated_secret(state.path(), "store.key");
+            assert_eq!(read.is_ok(), good, "{mode:o}");
+        }
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        for (content, good) in [(&content[..31], false), (b"", false), (&content[..], true)] {
+            fs::write(&file, content).unwrap();
+            let read = generated_secret(state.path(), "store.key");
+            assert_eq!(read.is_ok(), good, "{}", content.len());
+            if let Err(error) = read {
+                let shown = error.to_string();
+                assert!(
+                    shown.contains("store.key") && shown.contains("damaged"),
+                    "{shown}"
+                );
+            }
+        }
     }
 
     #[test]

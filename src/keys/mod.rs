@@ -28,7 +28,7 @@ pub(crate) mod testing;
 pub use connect::ConnectError;
 pub use discovery::{DiscoveryError, jwks_uri};
 pub use fetch::{Document, FetchError, Fetched, KeyClient};
-pub use generate::{GeneratedKey, generated_key};
+pub use generate::{GeneratedKey, GeneratedSecret, generated_key, generated_secret};
 pub use held_set::{HeldSet, RefusedSet};
 pub use load::{KeysError, LoadedKeys, LocalKeys, load, load_remote};
 pub use refresher::Refreshers;
