@@ -9,11 +9,17 @@ mod hashing;
 mod page;
 mod refresh_token;
 mod request;
+mod rotation;
 mod sealed;
 mod signing;
+mod signing_key;
 
 pub use access_token::{AccessToken, MintError, Minted};
 pub use handle::{IssuerHandle, IssuerRequest, IssuerRequests};
 pub use refresh_token::{FamilySecret, RefreshToken};
-pub use sealed::{SealError, Sealer};
+pub use rotation::{
+    KeyKeeper, KeyKeeperParts, RotateError, RotatedKey, RotatedKeys, TooManyKeys, rotate_by_hand,
+};
+pub use sealed::{KeyCheckError, SealError, Sealer};
 pub use signing::KeyRing;
+pub use signing_key::SigningKeyError;

@@ -6,7 +6,16 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
 use zeroize::Zeroizing;
 
+use crate::config::{Config, ConfigError, LocalIssuer, StoreUrl};
+use crate::keys::generated_secret;
 use crate::secret::Secret;
+use crate::store::{Store, StoreError};
+
+/// The file of the state directory that holds the secret where none is configured.
+const KEPT: &str = "store.key";
+
+/// Where the store holds what tells whether a secret is the one that it was sealed with.
+const KEY_CHECK: &str = "key_check";
 
 /// The first byte of everything that is sealed: how, so that there can be another way one day.
 const VERSION: u8 = 1;
@@ -41,7 +50,73 @@ pub enum SealError {
     Randomness,
 }
 
+/// Why the store is not used with this secret.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeyCheckError {
+    /// What is in the store was sealed with another secret. Nothing was changed.
+    #[error(
+        "the store was sealed with another encryption key than `local_issuer.encryption_key` or `{KEPT}` of the state \
+         directory gives: nobody can sign in until that one is back"
+    )]
+    OtherKey,
+    /// The crypto library refuses.
+    #[error(transparent)]
+    Seal(SealError),
+    /// The store's.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
 impl Sealer {
+    /// The sealer of a local issuer: of its `encryption_key`, or with SQLite of a secret that is made once and kept in the
+    /// state directory, which is said loudly.
+    ///
+    /// # Errors
+    /// There is no key, and the store is one that other machines can reach; the file with the key cannot be made or read, or
+    /// everybody can read it.
+    pub fn of(local: &LocalIssuer, config: &Config) -> Result<Self, ConfigError> {
+        let wrong = |message: String, hint: Option<&str>| ConfigError {
+            place: config.places.of("local_issuer.encryption_key"),
+            message,
+            hint: hint.map(str::to_owned),
+        };
+        let unsealed = |error: SealError| wrong(error.to_string(), None);
+        if let Some(secret) = &local.encryption_key {
+            return Self::new(secret).map_err(unsealed);
+        }
+        match config.store_url() {
+            StoreUrl::Sqlite(_) => {}
+            StoreUrl::Postgres(_) => {
+                let message = "`encryption_key` is missing, which PostgreSQL needs".to_owned();
+                let hint = "make one with `openssl rand -hex 32`, the same for all gateways";
+                return Err(wrong(message, Some(hint)));
+            }
+        }
+        let kept = generated_secret(&config.state_directory, KEPT)
+            .map_err(|error| wrong(error.to_string(), None))?;
+        if kept.made {
+            tracing::warn!(
+                file = %kept.file.display(),
+                "an encryption key for the store was made, since `local_issuer.encryption_key` is not set: keep a copy of this \
+                 file, apart from those of the store; without it no session and no signing key can be read"
+            );
+        }
+        Self::new(&kept.secret).map_err(unsealed)
+    }
+
+    /// Whether this is the secret that the store was sealed with. The first one to ask says which that is; nobody changes it.
+    ///
+    /// # Errors
+    /// [`KeyCheckError`]
+    pub async fn check(&self, store: &Store) -> Result<(), KeyCheckError> {
+        let own = self.seal(KEY_CHECK, KEY_CHECK.as_bytes());
+        let own = own.map_err(KeyCheckError::Seal)?;
+        let in_force = store.put_setting_once(KEY_CHECK, &own).await?;
+        self.open(KEY_CHECK, &in_force)
+            .map(drop)
+            .map_err(|_| KeyCheckError::OtherKey)
+    }
+
     /// Seals under a key made of `secret`: what is configured, or kept in the state directory.
     ///
     /// # Errors

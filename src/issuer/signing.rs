@@ -20,6 +20,7 @@ pub(super) const CONFIRMED_FOR: Duration = Duration::from_mins(5);
 #[derive(Default)]
 pub struct KeyRing {
     held: ArcSwapOption<Held>,
+    problem: ArcSwapOption<String>,
 }
 
 /// What the store said last.
@@ -64,19 +65,31 @@ impl KeyRing {
         token.sign(&signer, policy)
     }
 
-    /// What the store has just said.
-    pub(super) fn put(&self, signer: Option<Arc<SigningKey>>, jwks: Bytes) {
+    /// What is wrong with the keys, if anything is: the store is away, or was sealed with another key. What signed before may
+    /// sign for a while yet.
+    #[must_use]
+    pub fn problem(&self) -> Option<Arc<String>> {
+        self.problem.load_full()
+    }
+
+    /// What the store said when it was asked at that time.
+    pub(super) fn put(&self, signer: Option<Arc<SigningKey>>, jwks: Bytes, asked: Instant) {
         self.held.store(Some(Arc::new(Held {
             signer,
-            until: Instant::now() + CONFIRMED_FOR,
+            until: asked + CONFIRMED_FOR,
             jwks,
         })));
+    }
+
+    /// What was wrong at the last look.
+    pub(super) fn set_problem(&self, problem: Option<String>) {
+        self.problem.store(problem.map(Arc::new));
     }
 
     /// The set that an earlier process kept: it is published, and nothing signs.
     pub(super) fn put_kept(&self, jwks: Bytes) {
         if self.held.load().is_none() {
-            self.put(None, jwks);
+            self.put(None, jwks, Instant::now());
         }
     }
 }
@@ -87,5 +100,58 @@ impl fmt::Debug for KeyRing {
         f.debug_struct("KeyRing")
             .field("signer", &signer.as_deref().map(SigningKey::kid))
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::jwt::Algorithm;
+
+    use super::*;
+
+    fn key() -> Arc<SigningKey> {
+        Arc::new(SigningKey::generate(Algorithm::EdDsa).unwrap())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_signs_as_long_as_the_store_says_so() {
+        let ring = KeyRing::new();
+        assert!(ring.signer().is_none() && ring.jwks().is_none());
+        let (asked, key) = (Instant::now(), key());
+        tokio::time::advance(Duration::from_secs(60)).await;
+        ring.put(Some(Arc::clone(&key)), Bytes::from_static(b"set"), asked);
+        let kid = |ring: &KeyRing| ring.signer().map(|key| key.kid().to_owned());
+        assert_eq!(kid(&ring).as_deref(), Some(key.kid()));
+        // Five minutes since the store was asked, not since it answered.
+        tokio::time::advance(Duration::from_secs(239)).await;
+        assert!(ring.signer().is_some());
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(ring.signer().is_none());
+        assert_eq!(ring.jwks().unwrap(), "set", "what was published stays so");
+        ring.put(Some(key), Bytes::from_static(b"set"), Instant::now());
+        assert!(ring.signer().is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_kept_is_published_and_signs_nothing() {
+        let ring = KeyRing::new();
+        ring.put_kept(Bytes::from_static(b"kept"));
+        assert_eq!(ring.jwks().unwrap(), "kept");
+        assert!(ring.signer().is_none());
+        ring.put(Some(key()), Bytes::from_static(b"new"), Instant::now());
+        ring.put_kept(Bytes::from_static(b"kept"));
+        assert_eq!(ring.jwks().unwrap(), "new");
+        assert!(ring.signer().is_some());
+    }
+
+    #[test]
+    fn a_ring_shows_which_key_signs_and_no_more() {
+        let (ring, key) = (KeyRing::new(), key());
+        ring.put(Some(Arc::clone(&key)), Bytes::new(), Instant::now());
+        let shown = format!("{ring:?}");
+        assert!(
+            shown.contains(key.kid()) && !shown.contains("private"),
+            "{shown}"
+        );
     }
 }

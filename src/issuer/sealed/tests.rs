@@ -84,3 +84,98 @@ fn what_an_earlier_program_has_sealed_opens() {
 fn it_does_not_print_itself() {
     assert_eq!(format!("{:?}", sealer(&[7; 32])), "Sealer(redacted)");
 }
+
+mod of_a_configuration {
+    use std::fs;
+    use std::path::Path;
+
+    use crate::config::{self, Environment};
+
+    use super::*;
+
+    const CONFIG: &str = r#"
+[server]
+listen = "127.0.0.1:0"
+
+[local_issuer]
+issuer = "https://localhost:8443/auth"
+audience = "demo"
+
+[[routes]]
+name = "api"
+path = "/"
+upstream = "http://127.0.0.1:1"
+"#;
+
+    fn config(state: &Path, more: &str) -> Config {
+        let text = CONFIG.replace("audience", &format!("{more}\naudience"));
+        let file = state.join("gateway.toml");
+        fs::write(&file, text).unwrap();
+        let variables = [("STATE_DIRECTORY", state.to_str().unwrap())];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        config::load(&file, &Environment(variables.into())).unwrap()
+    }
+
+    fn sealer(config: &Config) -> Result<Sealer, ConfigError> {
+        Sealer::of(config.local_issuer.as_ref().unwrap(), config)
+    }
+
+    #[test]
+    fn a_secret_that_is_not_configured_is_made_once() {
+        let state = tempfile::tempdir().unwrap();
+        let config = config(state.path(), "");
+        let sealed = sealer(&config).unwrap().seal("p", b"content").unwrap();
+        assert!(state.path().join("store.key").is_file());
+        let again = sealer(&config).unwrap();
+        assert_eq!(&**again.open("p", &sealed).unwrap(), b"content");
+    }
+
+    #[test]
+    fn the_file_that_was_made_can_be_configured() {
+        let state = tempfile::tempdir().unwrap();
+        let made = sealer(&config(state.path(), "")).unwrap();
+        let sealed = made.seal("p", b"content").unwrap();
+        let key = format!(
+            "encryption_key = \"${{file:{}}}\"",
+            state.path().join("store.key").display()
+        );
+        let configured = sealer(&config(state.path(), &key)).unwrap();
+        assert!(configured.open("p", &sealed).is_ok());
+    }
+
+    #[test]
+    fn a_configured_secret_leaves_no_file() {
+        let state = tempfile::tempdir().unwrap();
+        let secret = "0123456789abcdef0123456789abcdef";
+        let config = config(state.path(), &format!("encryption_key = \"{secret}\""));
+        let sealed = sealer(&config).unwrap().seal("p", b"content").unwrap();
+        assert!(!state.path().join("store.key").exists());
+        assert!(super::sealer(secret.as_bytes()).open("p", &sealed).is_ok());
+    }
+
+    #[test]
+    fn a_file_that_everybody_can_read_is_told_by_its_name() {
+        use std::os::unix::fs::PermissionsExt;
+        let state = tempfile::tempdir().unwrap();
+        let config = config(state.path(), "");
+        sealer(&config).unwrap();
+        let file = state.path().join("store.key");
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+        let shown = sealer(&config).unwrap_err().to_string();
+        assert!(
+            shown.contains("store.key") && shown.contains("chmod 600"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn a_store_that_others_reach_needs_a_configured_secret() {
+        let state = tempfile::tempdir().unwrap();
+        let mut config = config(state.path(), "");
+        let url = Secret::new(b"postgres://db.test/portcullis".to_vec());
+        config.store.as_mut().unwrap().url = StoreUrl::Postgres(url);
+        let shown = sealer(&config).unwrap_err().to_string();
+        assert!(shown.contains("`encryption_key` is missing"), "{shown}");
+        assert!(!state.path().join("store.key").exists());
+    }
+}
