@@ -1,5 +1,6 @@
 //! What one request sees: routes, issuers with their keys, upstreams, certificates. Immutable, replaced as a whole.
 
+mod cookie_tokens;
 mod endpoints;
 mod key_uses;
 
@@ -20,6 +21,7 @@ use crate::net::{self, CertificateError, ServerTls};
 use crate::routing::{Access, Route, RouteTable};
 use crate::upstream::{Upstream, take_over_addresses};
 
+pub use cookie_tokens::CookieTokens;
 pub use endpoints::{Endpoint, LocalEndpoints};
 pub use key_uses::{SnapshotKeyUses, name_of};
 
@@ -33,6 +35,8 @@ pub struct Snapshot {
     pub config: Arc<Config>,
     /// What is answered here, before any route.
     pub endpoints: Arc<LocalEndpoints>,
+    /// Whether tokens may come as a cookie, and how.
+    pub cookie_tokens: Option<Arc<CookieTokens>>,
     /// The routes.
     pub routes: Arc<RouteTable>,
     /// The issuers, in the order of the configuration.
@@ -126,6 +130,7 @@ impl Snapshot {
             id: SnapshotId::fresh(),
             generation: previous.map_or(1, |previous| previous.generation + 1),
             endpoints: Arc::new(LocalEndpoints::of(&config, &fixtures.metrics)),
+            cookie_tokens: CookieTokens::of(&config).map(Arc::new),
             routes: Arc::new(RouteTable::new(routes)),
             issuer_metrics: issuers
                 .in_force
@@ -158,6 +163,7 @@ impl Snapshot {
             generation: self.generation,
             config: Arc::clone(&self.config),
             endpoints: Arc::clone(&self.endpoints),
+            cookie_tokens: self.cookie_tokens.clone(),
             routes: Arc::clone(&self.routes),
             issuers: self.issuers.clone(),
             issuer_metrics: self.issuer_metrics.clone(),

@@ -3,10 +3,15 @@
 #[expect(dead_code, reason = "each binary uses a part of it")]
 mod support;
 
-use portcullis::gate::{Detail, Reason};
+use portcullis::clock::UnixTime;
+use portcullis::gate::{Detail, Reason, WorkerMemory};
 use portcullis::jwt::Algorithm;
+use portcullis::metrics::WorkerId;
+use portcullis::revocation::{
+    CurrentUntil, Revocation, RevocationSet, RevocationTarget, RevocationWriter,
+};
 use serde_json::json;
-use support::{Fixture, NOW, claims, claims_with, get, head};
+use support::{Fixture, ISSUER, NOW, claims, claims_with, get, head};
 
 const ROUTES: &str = r#"
 [claim_headers]
@@ -286,4 +291,71 @@ fn an_admission_ends_with_its_token_and_the_leeway() {
     let mut without = head(request.header("authorization", &bearer));
     let admission = fixture.decide(&mut without).expect("admitted");
     assert_eq!(admission.expires(), None);
+}
+
+#[test]
+fn without_a_current_list_of_revocations_no_token_passes_and_all_else_does() {
+    let mut fixture = fixture();
+    fixture.revocations = RevocationSet::missing();
+    let signed = |changes| fixture.sign(Algorithm::EdDsa, &claims_with(&changes));
+    let forged = format!("{}AAAA", &signed(json!({}))[..signed(json!({})).len() - 4]);
+    let bearer =
+        |token: &str, path: &str| get(path).header("authorization", format!("Bearer {token}"));
+    let good = signed(json!({}));
+    for (request, reason) in [
+        (bearer(&good, "/orders/1"), Reason::RevocationUnavailable),
+        (bearer(&good, "/maybe"), Reason::RevocationUnavailable),
+        // After the signature, before what the route wants.
+        (bearer(&forged, "/orders/1"), Reason::BadSignature),
+        (
+            bearer(&signed(json!({ "exp": 1 })), "/orders/1"),
+            Reason::Expired,
+        ),
+        (
+            bearer(&signed(json!({ "aud": "other" })), "/orders/1"),
+            Reason::WrongAudience,
+        ),
+        (
+            bearer(&signed(json!({ "scope": null })), "/orders/1"),
+            Reason::RevocationUnavailable,
+        ),
+        (get("/orders/1"), Reason::MissingToken),
+    ] {
+        assert_eq!(fixture.refusal(request), reason);
+    }
+    for request in [get("/maybe"), get("/open"), bearer(&good, "/open")] {
+        assert!(fixture.fields(request).is_ok());
+    }
+}
+
+#[test]
+fn a_list_ages_under_a_known_token_and_comes_back() {
+    let mut fixture = fixture();
+    let until = CurrentUntil::never();
+    let mut writer = RevocationWriter::with_current_until(until.clone()).unwrap();
+    writer.add(&Revocation {
+        issuer: ISSUER,
+        target: RevocationTarget::Jti("revoked"),
+        before: None,
+        until: None,
+    });
+    fixture.revocations = (*writer.publish()).clone();
+    let mut memory = WorkerMemory::of_worker(WorkerId(0), 1 << 20);
+    let mut decide = |jti: &str, second: i64| {
+        let token = fixture.sign(Algorithm::EdDsa, &claims_with(&json!({ "jti": jti })));
+        let request = get("/orders/1").header("authorization", format!("Bearer {token}"));
+        let now = UnixTime::from_seconds(NOW.seconds() + second);
+        let decided = fixture.decide_at(now, &mut memory, &mut head(request));
+        decided.err().map(|refusal| refusal.reason)
+    };
+    assert_eq!(decide("good", 0), Some(Reason::RevocationUnavailable));
+    until.set(UnixTime::from_seconds(NOW.seconds() + 10));
+    assert_eq!(decide("good", 0), None);
+    assert_eq!(decide("good", 9), None);
+    assert_eq!(decide("good", 10), Some(Reason::RevocationUnavailable));
+    // What is known to be revoked is so, however old the list.
+    assert_eq!(decide("revoked", 9), Some(Reason::Revoked));
+    assert_eq!(decide("revoked", 10), Some(Reason::Revoked));
+    until.set_for_ever();
+    assert_eq!(decide("good", 500), None);
 }

@@ -3,19 +3,20 @@
 use std::net::IpAddr;
 use std::rc::Rc;
 
-use http::HeaderMap;
+use http::Method;
+use http::request::Parts;
 
 use crate::clock::UnixTime;
 use crate::config::Authentication;
-use crate::headers::{self, ClaimFields, CredentialsError};
+use crate::headers::{self, ClaimFields, CredentialsError, Upgrade};
 use crate::jwt::{CompactJws, JoseHeader, KeyPlace, TokenError, UnverifiedToken, VerifiedToken};
 use crate::revocation::{RevocationSet, TokenFacts};
 use crate::routing::Route;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{CookieTokens, Snapshot};
 use crate::token_cache::CachedToken;
 
 use super::memory::FoundClean;
-use super::{Rejection, WorkerMemory};
+use super::{Reason, Rejection, WorkerMemory};
 
 /// What a token is judged by.
 #[derive(Clone, Copy)]
@@ -25,7 +26,16 @@ pub(super) struct Judge<'d> {
     pub(super) route: &'d Route,
     /// Who asks, as far as trusted proxies tell.
     pub(super) client: IpAddr,
+    /// The one issuer whose tokens come as a cookie, if this one did.
+    pub(super) by_cookie: Option<usize>,
     pub(super) now: UnixTime,
+}
+
+/// The token of a request.
+pub(super) struct Presented<'h> {
+    pub(super) token: &'h [u8],
+    /// The issuer that sets the cookie, if it stands there.
+    pub(super) by_cookie: Option<usize>,
 }
 
 /// A token that is good for this request, as far as its issuer goes.
@@ -44,7 +54,7 @@ impl Accepted {
         self.held.token()
     }
 
-    /// Its claims as field lines for the route. `token` is what stands in `Authorization`.
+    /// Its claims as field lines for the route. `token` is what was presented.
     pub(super) fn fields(
         &self,
         memory: &mut WorkerMemory,
@@ -57,27 +67,69 @@ impl Accepted {
     }
 }
 
-/// The token of a request. `Ok(None)` is an anonymous request that the route admits.
-pub(super) fn presented<'h>(
-    snapshot: &Snapshot,
-    route: &Route,
-    headers: &'h HeaderMap,
-) -> Result<Option<&'h [u8]>, Rejection> {
-    let may_be_absent = match route.access.auth {
-        Authentication::None => return Ok(None),
-        Authentication::Optional => true,
-        Authentication::Required => false,
-    };
-    let token = match headers::bearer_token(headers) {
-        Err(CredentialsError::Absent) if may_be_absent => return Ok(None),
-        Err(error) => return Err(error.into()),
-        Ok(token) => token,
-    };
-    let limit = snapshot.limits.token_bytes;
-    if token.len() > limit {
-        return Err(TokenError::TooLong { limit }.into());
+impl<'d> Judge<'d> {
+    /// The token of a request. `Ok(None)` is an anonymous request that the route admits.
+    pub(super) fn presented<'h>(
+        self,
+        head: &'h Parts,
+        upgrade: Option<Upgrade>,
+    ) -> Result<Option<Presented<'h>>, Rejection> {
+        let may_be_absent = match self.route.access.auth {
+            Authentication::None => return Ok(None),
+            Authentication::Optional => true,
+            Authentication::Required => false,
+        };
+        let bearer = headers::bearer_token(&head.headers).map(|token| Presented {
+            token,
+            by_cookie: None,
+        });
+        let found = match (bearer, self.cookies()) {
+            // Whoever sends `Authorization`, good or bad, is judged by that.
+            (Err(CredentialsError::Absent), Some(cookies)) => from_cookie(cookies, head, upgrade),
+            (bearer, _) => bearer.map_err(Rejection::from),
+        };
+        let presented = match found {
+            Err(refusal) if refusal.reason == Reason::MissingToken && may_be_absent => {
+                return Ok(None);
+            }
+            found => found?,
+        };
+        let limit = self.snapshot.limits.token_bytes;
+        if presented.token.len() > limit {
+            return Err(TokenError::TooLong { limit }.into());
+        }
+        Ok(Some(presented))
     }
-    Ok(Some(token))
+
+    /// How tokens may come as a cookie here: only where the route admits those of the issuer that sets it.
+    fn cookies(self) -> Option<&'d CookieTokens> {
+        let cookies = self.snapshot.cookie_tokens.as_deref()?;
+        self.route.access.admits(cookies.issuer).then_some(cookies)
+    }
+
+    /// Whether the token may be of that issuer.
+    fn admits(self, issuer: usize) -> bool {
+        self.route.access.admits(issuer) && self.by_cookie.is_none_or(|only| only == issuer)
+    }
+}
+
+/// The token in the cookie. A browser adds it to whatever any page makes it send, so what can change something, and what opens
+/// a channel, must come from a page of the issuer's own origin.
+#[inline(never)]
+fn from_cookie<'h>(
+    cookies: &CookieTokens,
+    head: &'h Parts,
+    upgrade: Option<Upgrade>,
+) -> Result<Presented<'h>, Rejection> {
+    let token = headers::cookie(&head.headers, cookies.names.access)?;
+    let harmless = matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS);
+    if (!harmless || upgrade.is_some()) && !cookies.is_same_origin(&head.headers) {
+        return Err(Rejection::new(Reason::CrossOrigin));
+    }
+    Ok(Presented {
+        token,
+        by_cookie: Some(cookies.issuer),
+    })
 }
 
 impl Judge<'_> {
@@ -126,7 +178,7 @@ impl Judge<'_> {
 
     /// What may have changed since a token was verified, in the order in which it is looked at then.
     fn check_again(self, token: &VerifiedToken, issuer: usize) -> Result<(), TokenError> {
-        if !self.route.access.admits(issuer) {
+        if !self.admits(issuer) {
             return Err(TokenError::WrongIssuer);
         }
         token.check_times(self.now)
@@ -134,6 +186,8 @@ impl Judge<'_> {
 
     /// Against the revocations that were added since the token was last found clean. A revoked one stays known as what it
     /// is, a token with a good signature: a flood of it costs no crypto, and it is good again when the revocation goes.
+    ///
+    /// What is revoked stays so while the list is too old to say that anything is not.
     fn check_revocation(self, held: &CachedToken<FoundClean>) -> Result<(), Rejection> {
         let token = held.token();
         let facts = TokenFacts {
@@ -143,6 +197,9 @@ impl Judge<'_> {
         };
         let clean = self.revocations.check(&facts, held.note())?;
         held.set_note(Some(clean));
+        if !self.revocations.is_current(self.now) {
+            return Err(Rejection::new(Reason::RevocationUnavailable));
+        }
         Ok(())
     }
 
@@ -150,7 +207,7 @@ impl Judge<'_> {
     fn verify(self, token: &[u8], memory: &mut WorkerMemory) -> Result<Accepted, Rejection> {
         let jws = CompactJws::parse(token)?;
         let header = memory.headers.get(jws.header)?;
-        let admitted = |issuer| self.route.access.admits(issuer);
+        let admitted = |issuer| self.admits(issuer);
         let issuers = &self.snapshot.issuers;
         let unverified = match UnverifiedToken::read(jws, &header, issuers, admitted, self.now) {
             Ok(unverified) => unverified,

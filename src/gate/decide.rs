@@ -11,12 +11,12 @@ use http::{HeaderMap, HeaderValue, Method, Version};
 
 use crate::clock::UnixTime;
 use crate::config::{Authentication, Limits};
-use crate::headers::{self, ClaimFields, Client, Target, Upgrade};
+use crate::headers::{self, ClaimFields, Client, CookieNames, Target, Upgrade};
 use crate::revocation::RevocationSet;
 use crate::routing::{AccessError, NoRoute, Route};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{CookieTokens, Snapshot};
 
-use super::authenticate::{Judge, presented};
+use super::authenticate::{Judge, Presented};
 use super::{Detail, Observer, Reason, Rejection, WorkerMemory};
 
 /// A request's head, and where it came from.
@@ -119,15 +119,20 @@ pub fn decide(
         revocations,
         route: &route,
         client: client.address,
+        by_cookie: None,
         now,
     };
     let admitted = if preflight {
         None
     } else {
-        admit(judge, &parts.headers, memory, observer)?
+        admit(judge, parts, upgrade, memory, observer)?
     };
     if preflight || (route.access.auth != Authentication::None && !route.forward_token) {
         parts.headers.remove(AUTHORIZATION);
+    }
+    if let Some(cookies) = &snapshot.cookie_tokens {
+        let keep_token = route.forward_token && !preflight;
+        remove_own_cookies(&mut parts.headers, cookies, keep_token);
     }
     if let Some(admitted) = &admitted {
         admitted.fields.insert_into(&mut parts.headers);
@@ -152,13 +157,15 @@ struct Admitted {
 /// Credentials → token → revocation → access. `Ok(None)` is an anonymous request that the route admits.
 fn admit(
     judge: Judge<'_>,
-    headers: &HeaderMap,
+    head: &Parts,
+    upgrade: Option<Upgrade>,
     memory: &mut WorkerMemory,
     observer: &mut impl Observer,
 ) -> Result<Option<Admitted>, Rejection> {
-    let Some(token) = presented(judge.snapshot, judge.route, headers)? else {
+    let Some(Presented { token, by_cookie }) = judge.presented(head, upgrade)? else {
         return Ok(None);
     };
+    let judge = Judge { by_cookie, ..judge };
     let accepted = judge.authenticate(token, memory)?;
     let verified = accepted.token();
     observer.token(accepted.issuer(), verified);
@@ -168,6 +175,16 @@ fn admit(
         fields: accepted.fields(memory, token, judge.route),
         expires: verified.usable_until(),
     }))
+}
+
+/// Takes our cookies out, whatever the route: they are for the gateway alone, and who has one is its user.
+fn remove_own_cookies(headers: &mut HeaderMap, cookies: &CookieTokens, keep_token: bool) {
+    let CookieNames { access, refresh } = cookies.names;
+    if keep_token {
+        headers::remove_cookies(headers, &[refresh]);
+    } else {
+        headers::remove_cookies(headers, &[access, refresh]);
+    }
 }
 
 /// Where a request goes.

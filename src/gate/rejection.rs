@@ -53,7 +53,7 @@ reasons! {
     AmbiguousPath "ambiguous_path" BAD_REQUEST "The path can be read as that of another route.";
     MalformedHost "malformed_host" BAD_REQUEST "The request must name exactly one host.";
     MalformedField "malformed_field" BAD_REQUEST "A field contradicts the request, or removes what it may not.";
-    MalformedCredentials "malformed_credentials" BAD_REQUEST "Authorization must stand once and hold a Bearer token.";
+    MalformedCredentials "malformed_credentials" BAD_REQUEST "Credentials must stand once; in Authorization they are a Bearer token.";
     MissingToken "missing_token" UNAUTHORIZED "A Bearer token is required.";
     Malformed "malformed" UNAUTHORIZED "The token is not a well-formed signed JWT.";
     UnsupportedAlgorithm "unsupported_algorithm" UNAUTHORIZED "The token's algorithm is not accepted.";
@@ -71,6 +71,7 @@ reasons! {
     Revoked "revoked" UNAUTHORIZED "The token has been revoked.";
     InsufficientScope "insufficient_scope" FORBIDDEN "The token's scopes do not suffice.";
     ClaimMismatch "claim_mismatch" FORBIDDEN "The token's claims do not suffice.";
+    CrossOrigin "cross_origin" FORBIDDEN "A cookie alone admits this request only from the pages of its own origin.";
     NoRoute "no_route" NOT_FOUND "Nothing is served here.";
     MethodNotAllowed "method_not_allowed" METHOD_NOT_ALLOWED "The method is not served here.";
     RequestTimeout "request_timeout" REQUEST_TIMEOUT "The request took too long to arrive.";
@@ -83,7 +84,8 @@ reasons! {
     UpstreamUnreachable "upstream_unreachable" BAD_GATEWAY "The upstream cannot be reached.";
     UpstreamFailed "upstream_failed" BAD_GATEWAY "The upstream's answer is broken.";
     KeysUnavailable "keys_unavailable" SERVICE_UNAVAILABLE "The issuer's keys are not available.";
-    Overloaded "overloaded" SERVICE_UNAVAILABLE "The gateway has too many connections.";
+    RevocationUnavailable "revocation_unavailable" SERVICE_UNAVAILABLE "Whether the token has been revoked cannot be told.";
+    Overloaded "overloaded" SERVICE_UNAVAILABLE "The gateway has too much to do.";
     UpstreamTimeout "upstream_timeout" GATEWAY_TIMEOUT "The upstream did not answer in time.";
 }
 
@@ -219,9 +221,9 @@ impl From<CredentialsError> for Rejection {
     fn from(error: CredentialsError) -> Self {
         let reason = match error {
             CredentialsError::Absent => Reason::MissingToken,
-            CredentialsError::Repeated | CredentialsError::NotBearer => {
-                Reason::MalformedCredentials
-            }
+            CredentialsError::Repeated
+            | CredentialsError::NotBearer
+            | CredentialsError::RepeatedCookie => Reason::MalformedCredentials,
         };
         Self {
             reason,

@@ -5,7 +5,7 @@ use http::{HeaderMap, header};
 /// Why there is no token to check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CredentialsError {
-    /// No `Authorization` line.
+    /// No `Authorization` line, nor a cookie where one would do.
     #[error("no Authorization field")]
     Absent,
     /// More than one line, or a list.
@@ -14,6 +14,9 @@ pub enum CredentialsError {
     /// Another scheme, no token, or more than one word behind the scheme.
     #[error("Authorization is not Bearer credentials")]
     NotBearer,
+    /// The cookie that holds a token stands there twice.
+    #[error("repeated cookie")]
+    RepeatedCookie,
 }
 
 /// The token of the request's Bearer credentials, as bytes of the field value.
@@ -23,7 +26,7 @@ pub enum CredentialsError {
 /// a token, with 401 (RFC 6750 §3.1).
 ///
 /// # Errors
-/// As [`CredentialsError`] says.
+/// As [`CredentialsError`] says; never `RepeatedCookie`.
 pub fn bearer_token(headers: &HeaderMap) -> Result<&[u8], CredentialsError> {
     let mut lines = headers.get_all(header::AUTHORIZATION).iter();
     let line = lines.next().ok_or(CredentialsError::Absent)?.as_bytes();

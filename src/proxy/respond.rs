@@ -128,6 +128,7 @@ fn challenge_for(rejection: &Rejection) -> Option<Challenge<'_>> {
         | Reason::AmbiguousPath
         | Reason::MalformedHost
         | Reason::MalformedField
+        | Reason::CrossOrigin
         | Reason::NoRoute
         | Reason::MethodNotAllowed
         | Reason::RequestTimeout
@@ -140,6 +141,7 @@ fn challenge_for(rejection: &Rejection) -> Option<Challenge<'_>> {
         | Reason::UpstreamUnreachable
         | Reason::UpstreamFailed
         | Reason::KeysUnavailable
+        | Reason::RevocationUnavailable
         | Reason::Overloaded
         | Reason::UpstreamTimeout => None,
     }
@@ -148,8 +150,8 @@ fn challenge_for(rejection: &Rejection) -> Option<Challenge<'_>> {
 /// In how many seconds a client may try again (RFC 9110 §10.2.3): every 429 and 503 says it.
 fn retry_after(rejection: &Rejection) -> Option<u32> {
     match rejection.reason {
-        // Keys come with a reload or with the next fetch.
-        Reason::KeysUnavailable => Some(5),
+        // Keys come with a reload or with the next fetch, revocations when the store is there again.
+        Reason::KeysUnavailable | Reason::RevocationUnavailable => Some(5),
         Reason::Overloaded => Some(2),
         Reason::TooManyBadTokens => Some(match &rejection.detail {
             Detail::RetryAfter(after) => after.seconds(),
@@ -187,6 +189,7 @@ fn retry_after(rejection: &Rejection) -> Option<u32> {
         | Reason::AmbiguousPath
         | Reason::MalformedHost
         | Reason::MalformedField
+        | Reason::CrossOrigin
         | Reason::NoRoute
         | Reason::MethodNotAllowed
         | Reason::RequestTimeout

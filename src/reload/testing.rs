@@ -116,6 +116,7 @@ pub(crate) fn snapshot(generation: u64, config: Config) -> Snapshot {
         id: SnapshotId::fresh(),
         generation,
         endpoints: Arc::default(),
+        cookie_tokens: None,
         routes: Arc::new(RouteTable::default()),
         issuers: vec![],
         issuer_metrics: vec![],

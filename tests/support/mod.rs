@@ -55,6 +55,8 @@ pub(crate) struct Fixture {
     pub(crate) snapshot: Snapshot,
     /// What its decisions count.
     pub(crate) metrics: Arc<Metrics>,
+    /// What is revoked: nothing, for ever, unless a test says otherwise.
+    pub(crate) revocations: RevocationSet,
     keys: Vec<SigningKey>,
     _directory: TempDir,
 }
@@ -101,6 +103,7 @@ impl Fixture {
         Self {
             snapshot,
             metrics: fixtures.metrics,
+            revocations: RevocationSet::empty(),
             keys,
             _directory: directory,
         }
@@ -146,10 +149,9 @@ impl Fixture {
         memory: &mut WorkerMemory,
         head: &mut Head,
     ) -> Result<Admission, Rejection> {
-        let revocations = RevocationSet::empty();
         decide(
             &self.snapshot,
-            &revocations,
+            &self.revocations,
             memory,
             head,
             now,
@@ -159,8 +161,13 @@ impl Fixture {
 
     /// Leaves its issuer these keys only, as a refresh does: another snapshot, whose key uses are shared with the last.
     pub(crate) fn keep_keys(&mut self, kept: impl Fn(&VerifyingKey) -> bool) {
+        self.give_keys(0, kept);
+    }
+
+    /// The issuer of that index trusts these of the keys, and no others.
+    pub(crate) fn give_keys(&mut self, index: usize, kept: impl Fn(&VerifyingKey) -> bool) {
         let snapshot = &mut self.snapshot;
-        let issuer = &snapshot.issuers[0];
+        let issuer = &snapshot.issuers[index];
         let verifying = |key: &SigningKey| {
             let jwk = key.public_jwk()?;
             let set = parse_jwk_set(json!({ "keys": [jwk] }).to_string().as_bytes()).ok()?;
@@ -172,11 +179,11 @@ impl Fixture {
             .filter_map(verifying)
             .filter(|key| kept(key));
         let (keys, _) = KeySet::new(keys.collect(), issuer.policy.algorithms);
-        snapshot.issuers = vec![Arc::new(Issuer {
+        snapshot.issuers[index] = Arc::new(Issuer {
             name: Arc::clone(&issuer.name),
             policy: Arc::clone(&issuer.policy),
             keys,
-        })];
+        });
         snapshot.key_uses = snapshot.key_uses.with(&snapshot.issuers);
         snapshot.id = SnapshotId::fresh();
     }
