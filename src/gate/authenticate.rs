@@ -69,11 +69,11 @@ impl Accepted {
 
 impl<'d> Judge<'d> {
     /// The token of a request. `Ok(None)` is an anonymous request that the route admits.
-    pub(super) fn presented<'h>(
+    pub(super) fn presented(
         self,
-        head: &'h Parts,
+        head: &Parts,
         upgrade: Option<Upgrade>,
-    ) -> Result<Option<Presented<'h>>, Rejection> {
+    ) -> Result<Option<Presented<'_>>, Rejection> {
         let may_be_absent = match self.route.access.auth {
             Authentication::None => return Ok(None),
             Authentication::Optional => true,
