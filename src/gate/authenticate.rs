@@ -79,20 +79,24 @@ impl<'d> Judge<'d> {
             Authentication::Optional => true,
             Authentication::Required => false,
         };
-        let bearer = headers::bearer_token(&head.headers).map(|token| Presented {
-            token,
-            by_cookie: None,
-        });
-        let found = match (bearer, self.cookies()) {
-            // Whoever sends `Authorization`, good or bad, is judged by that.
-            (Err(CredentialsError::Absent), Some(cookies)) => from_cookie(cookies, head, upgrade),
-            (bearer, _) => bearer.map_err(Rejection::from),
+        let presented = match headers::bearer_token(&head.headers) {
+            Ok(token) => Some(Presented {
+                token,
+                by_cookie: None,
+            }),
+            // Whoever sends `Authorization`, good or bad, is judged by that alone.
+            Err(CredentialsError::Absent) => match self.cookies() {
+                Some(cookies) => from_cookie(cookies, head, upgrade)?,
+                None => None,
+            },
+            Err(error) => return Err(error.into()),
         };
-        let presented = match found {
-            Err(refusal) if refusal.reason == Reason::MissingToken && may_be_absent => {
-                return Ok(None);
-            }
-            found => found?,
+        let Some(presented) = presented else {
+            return if may_be_absent {
+                Ok(None)
+            } else {
+                Err(CredentialsError::Absent.into())
+            };
         };
         let limit = self.snapshot.limits.token_bytes;
         if presented.token.len() > limit {
@@ -120,16 +124,18 @@ fn from_cookie<'h>(
     cookies: &CookieTokens,
     head: &'h Parts,
     upgrade: Option<Upgrade>,
-) -> Result<Presented<'h>, Rejection> {
-    let token = headers::cookie(&head.headers, cookies.names.access)?;
+) -> Result<Option<Presented<'h>>, Rejection> {
+    let Some(token) = headers::cookie(&head.headers, cookies.names.access)? else {
+        return Ok(None);
+    };
     let harmless = matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS);
     if (!harmless || upgrade.is_some()) && !cookies.is_same_origin(&head.headers) {
         return Err(Rejection::new(Reason::CrossOrigin));
     }
-    Ok(Presented {
+    Ok(Some(Presented {
         token,
         by_cookie: Some(cookies.issuer),
-    })
+    }))
 }
 
 impl Judge<'_> {

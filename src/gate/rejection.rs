@@ -4,7 +4,7 @@ use std::fmt;
 
 use http::{Method, StatusCode};
 
-use crate::headers::{ConnectionOptionError, CredentialsError, TargetError};
+use crate::headers::{ConnectionOptionError, CredentialsError, RepeatedCookie, TargetError};
 use crate::jwt::TokenError;
 use crate::revocation::Revoked;
 
@@ -112,6 +112,8 @@ pub enum Detail {
     Target(TargetError),
     /// The credentials.
     Credentials(CredentialsError),
+    /// The cookie that holds a token.
+    Cookie(RepeatedCookie),
     /// A `Connection` option.
     Connection(ConnectionOptionError),
     /// The token.
@@ -136,6 +138,7 @@ impl fmt::Display for Detail {
             Self::None => Ok(()),
             Self::Target(error) => error.fmt(f),
             Self::Credentials(error) => error.fmt(f),
+            Self::Cookie(error) => error.fmt(f),
             Self::Connection(error) => error.fmt(f),
             Self::Token(error) => error.fmt(f),
             Self::Revoked(revoked) => revoked.fmt(f),
@@ -221,13 +224,22 @@ impl From<CredentialsError> for Rejection {
     fn from(error: CredentialsError) -> Self {
         let reason = match error {
             CredentialsError::Absent => Reason::MissingToken,
-            CredentialsError::Repeated
-            | CredentialsError::NotBearer
-            | CredentialsError::RepeatedCookie => Reason::MalformedCredentials,
+            CredentialsError::Repeated | CredentialsError::NotBearer => {
+                Reason::MalformedCredentials
+            }
         };
         Self {
             reason,
             detail: Detail::Credentials(error),
+        }
+    }
+}
+
+impl From<RepeatedCookie> for Rejection {
+    fn from(error: RepeatedCookie) -> Self {
+        Self {
+            reason: Reason::MalformedCredentials,
+            detail: Detail::Cookie(error),
         }
     }
 }

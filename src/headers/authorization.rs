@@ -14,9 +14,6 @@ pub enum CredentialsError {
     /// Another scheme, no token, or more than one word behind the scheme.
     #[error("Authorization is not Bearer credentials")]
     NotBearer,
-    /// The cookie that holds a token stands there twice.
-    #[error("repeated cookie")]
-    RepeatedCookie,
 }
 
 /// The token of the request's Bearer credentials, as bytes of the field value.
@@ -26,7 +23,7 @@ pub enum CredentialsError {
 /// a token, with 401 (RFC 6750 §3.1).
 ///
 /// # Errors
-/// As [`CredentialsError`] says; never `RepeatedCookie`.
+/// As [`CredentialsError`] says.
 pub fn bearer_token(headers: &HeaderMap) -> Result<&[u8], CredentialsError> {
     let mut lines = headers.get_all(header::AUTHORIZATION).iter();
     let line = lines.next().ok_or(CredentialsError::Absent)?.as_bytes();

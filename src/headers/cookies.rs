@@ -2,8 +2,6 @@
 
 use http::{HeaderMap, HeaderValue, header};
 
-use super::CredentialsError;
-
 /// The names of the local issuer's cookies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CookieNames {
@@ -34,20 +32,26 @@ impl CookieNames {
     }
 }
 
-/// The value of the cookie of that name, over all `Cookie` lines.
+/// A cookie of that name stands there twice: one of them is not the one that was set, and nobody can tell which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("repeated cookie")]
+pub struct RepeatedCookie;
+
+/// The value of the cookie of that name, if it is there, over all `Cookie` lines.
 ///
 /// # Errors
-/// `Absent`; `RepeatedCookie` when it stands there twice: one of them is not the one that was set.
-pub fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Result<&'h [u8], CredentialsError> {
+/// [`RepeatedCookie`].
+pub fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h [u8]>, RepeatedCookie> {
     let lines = headers.get_all(header::COOKIE).iter();
     let mut values = lines
         .flat_map(|line| crumbs(line.as_bytes()))
         .filter_map(pair)
-        .filter(|(found, _)| *found == name.as_bytes());
-    let (_, value) = values.next().ok_or(CredentialsError::Absent)?;
+        .filter(|(found, _)| *found == name.as_bytes())
+        .map(|(_, value)| value);
+    let value = values.next();
     match values.next() {
         None => Ok(value),
-        Some(_) => Err(CredentialsError::RepeatedCookie),
+        Some(_) => Err(RepeatedCookie),
     }
 }
 
@@ -138,15 +142,15 @@ mod tests {
 
     #[test]
     fn a_cookie_is_found_once_or_not_at_all() {
-        let twice = Err(CredentialsError::RepeatedCookie);
-        let absent = Err(CredentialsError::Absent);
+        let twice = Err(RepeatedCookie);
+        let absent = Ok(None);
         for (given, expected) in [
-            (&["c=v"][..], Ok("v")),
-            (&["a=1; c=v; b=2"], Ok("v")),
-            (&["a=1;c=v;"], Ok("v")),
-            (&["a=1", "c=v=w="], Ok("v=w=")),
-            (&[" c = v ;a"], Ok("v")),
-            (&["c="], Ok("")),
+            (&["c=v"][..], Ok(Some("v"))),
+            (&["a=1; c=v; b=2"], Ok(Some("v"))),
+            (&["a=1;c=v;"], Ok(Some("v"))),
+            (&["a=1", "c=v=w="], Ok(Some("v=w="))),
+            (&[" c = v ;a"], Ok(Some("v"))),
+            (&["c="], Ok(Some(""))),
             (&[], absent),
             (&["a=1"], absent),
             (&["c"], absent),
@@ -159,7 +163,8 @@ mod tests {
             (&["c=v; c =w"], twice),
         ] {
             let headers = of(given);
-            let found = cookie(&headers, "c").map(|value| std::str::from_utf8(value).unwrap());
+            let found = cookie(&headers, "c");
+            let found = found.map(|value| value.map(|value| std::str::from_utf8(value).unwrap()));
             assert_eq!(found, expected, "{given:?}");
         }
     }
@@ -183,7 +188,7 @@ mod tests {
             let mut headers = of(given);
             remove_cookies(&mut headers, &["c", "d"]);
             assert_eq!(lines(&headers), expected, "{given:?}");
-            assert_eq!(cookie(&headers, "c"), Err(CredentialsError::Absent));
+            assert_eq!(cookie(&headers, "c"), Ok(None));
         }
     }
 }

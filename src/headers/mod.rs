@@ -21,7 +21,7 @@ pub use challenge::{Challenge, challenge};
 pub use connection::{
     ConnectionOptionError, Upgrade, remove_hop_by_hop, remove_response_hop_by_hop,
 };
-pub use cookies::{CookieNames, cookie, join_cookies, remove_cookies};
+pub use cookies::{CookieNames, RepeatedCookie, cookie, join_cookies, remove_cookies};
 pub use forwarded::{Client, TrustedProxies, append_via, client_of, request_id_of, set_forwarded};
 pub use identity::{
     ArrayStyle, ClaimFields, ClaimHeader, ClaimHeaders, FieldWriter, HeaderSetId, StripSet,

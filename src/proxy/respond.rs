@@ -115,6 +115,7 @@ fn challenge_for(rejection: &Rejection) -> Option<Challenge<'_>> {
             Detail::None
             | Detail::Target(_)
             | Detail::Credentials(_)
+            | Detail::Cookie(_)
             | Detail::Connection(_)
             | Detail::Token(_)
             | Detail::Revoked(_)
@@ -158,6 +159,7 @@ fn retry_after(rejection: &Rejection) -> Option<u32> {
             Detail::None
             | Detail::Target(_)
             | Detail::Credentials(_)
+            | Detail::Cookie(_)
             | Detail::Connection(_)
             | Detail::Token(_)
             | Detail::Revoked(_)
