@@ -116,6 +116,12 @@ impl SignedToken<'_> {
         self.0.place
     }
 
+    /// What it says, and what its issuer's tokens must say, for those who know that it is no access token: nothing of the
+    /// claims was checked but `iss`, `exp` and `nbf`.
+    pub(super) fn claims_of_another_kind(&self) -> (&ClaimsSet, &IssuerPolicy) {
+        (&self.0.claims, &self.0.issuer.policy)
+    }
+
     /// All that is left: `typ`, audience, and the other claims.
     ///
     /// # Errors
@@ -235,7 +241,7 @@ fn check_validity_period(
 }
 
 /// `nbf`; and `iat`, since a token from the future was made by a wrong clock, or by no issuer.
-fn check_begun(
+pub(super) fn check_begun(
     claim: &'static str,
     from: Option<UnixTime>,
     policy: &IssuerPolicy,
