@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::clock::UnixTime;
+
 use super::{AlgorithmSet, KeySet};
 
 /// What an issuer's tokens must say.
@@ -28,6 +30,19 @@ pub struct IssuerPolicy {
     pub max_lifetime: Option<Duration>,
     /// Whether tokens bound to a sender (`cnf`) pass as bearer tokens.
     pub accept_cnf: bool,
+}
+
+impl IssuerPolicy {
+    /// The moment at which no token is valid any more that was issued by now, or by `before`; `None` if nothing limits how
+    /// long tokens live.
+    ///
+    /// With a longest life each token has an `iat`, which lies in the future by no more than the leeway.
+    #[must_use]
+    pub fn over_by(&self, before: Option<UnixTime>, now: UnixTime) -> Option<UnixTime> {
+        let last = before.unwrap_or_else(|| now.plus(self.leeway));
+        let longest = self.max_lifetime?;
+        Some(last.plus(longest).plus(self.leeway))
+    }
 }
 
 /// Whether one audience suffices.

@@ -8,7 +8,7 @@ mod generate;
 mod held_set;
 mod load;
 mod persist;
-mod private_file;
+pub mod private_file;
 mod refresher;
 mod registry;
 mod report;

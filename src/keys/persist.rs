@@ -6,7 +6,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,7 +17,9 @@ use serde::{Deserialize, Serialize};
 use crate::clock::UnixTime;
 use crate::jwt::JWK_SET_MAX_BYTES;
 
-use super::private_file::{file_name, files, hexadecimal, is_temporary, read_limited, replace};
+use super::private_file::{
+    NotOurs, file_name, files, hexadecimal, is_temporary, limited, open_own, replace,
+};
 use super::{HeldSet, RefusedSet, SourceId};
 
 /// Name and version of the format.
@@ -40,15 +41,9 @@ pub(super) struct Directory(PathBuf);
 /// Why a file is as good as none.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unusable {
-    /// It cannot be read.
-    #[error("cannot be read: {0}")]
-    Io(#[from] io::Error),
-    /// A link, a directory, a pipe.
-    #[error("not a regular file")]
-    NotAFile,
-    /// Anybody could have put keys in it.
-    #[error("everybody may write to it, or to its directory")]
-    Unguarded,
+    /// Nobody says that we wrote it.
+    #[error(transparent)]
+    NotOurs(#[from] NotOurs),
     /// Larger than we write any.
     #[error("too large")]
     TooLarge,
@@ -97,7 +92,9 @@ impl Directory {
     /// The set of a source, however old; `None` if there is no file.
     pub(super) fn load(&self, id: &SourceId) -> Result<Option<HeldSet>, Unusable> {
         let content = match read_own(&self.file(id)) {
-            Err(Unusable::Io(error)) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(Unusable::NotOurs(NotOurs::Io(error))) if error.kind() == ErrorKind::NotFound => {
+                return Ok(None);
+            }
             content => content?,
         };
         parse(&content, id).map(Some)
@@ -146,19 +143,7 @@ fn written(file: &Path) -> Option<UnixTime> {
 
 /// A file that only we, or whom we trust, can have written.
 fn read_own(file: &Path) -> Result<Vec<u8>, Unusable> {
-    // Before it is opened: a pipe would wait for a writer.
-    let metadata = fs::symlink_metadata(file)?;
-    if !metadata.is_file() {
-        return Err(Unusable::NotAFile);
-    }
-    // Who may write to the directory may put another file in its place.
-    let directory = fs::metadata(file.parent().unwrap_or(Path::new(".")))?;
-    // Not the group's bit: volumes that are shared in a cluster get it set.
-    let is_everybodys = |metadata: &fs::Metadata| metadata.permissions().mode() & 0o002 != 0;
-    if is_everybodys(&metadata) || is_everybodys(&directory) {
-        return Err(Unusable::Unguarded);
-    }
-    let content = read_limited(file, MAX_FILE + 1)?;
+    let content = limited(open_own(file)?, MAX_FILE + 1).map_err(NotOurs::Io)?;
     if u64::try_from(content.len()).is_ok_and(|length| length <= MAX_FILE) {
         Ok(content)
     } else {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest;
@@ -15,8 +15,12 @@ const MAX_NAME: usize = 100;
 const TEMPORARY: &str = ".tmp";
 
 /// Writes a file that appears as a whole, or not at all if there is one already: then the answer is `false`.
-pub(super) fn create(file: &Path, content: &[u8]) -> io::Result<bool> {
-    write(file, content, |temporary| {
+///
+/// # Errors
+/// What the system says.
+pub fn create(file: &Path, content: &[u8]) -> io::Result<bool> {
+    let fill = |out: &mut File| out.write_all(content);
+    write_by(file, fill, |temporary| {
         // A link, unlike a rename, never replaces what another process made meanwhile.
         match fs::hard_link(temporary, file) {
             Ok(()) => Ok(true),
@@ -27,14 +31,25 @@ pub(super) fn create(file: &Path, content: &[u8]) -> io::Result<bool> {
 }
 
 /// Writes a file in the place of the one that is there: who reads it, now or after a crash, has the old content or the new.
-pub(super) fn replace(file: &Path, content: &[u8]) -> io::Result<()> {
-    write(file, content, |temporary| fs::rename(temporary, file))
+///
+/// # Errors
+/// What the system says; then the old file is there still.
+pub fn replace(file: &Path, content: &[u8]) -> io::Result<()> {
+    replace_by(file, |out| out.write_all(content))
+}
+
+/// As [`replace`], with content that is written piece by piece.
+///
+/// # Errors
+/// As there, and those of `write`.
+pub fn replace_by(file: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+    write_by(file, write, |temporary| fs::rename(temporary, file))
 }
 
 /// Writes a temporary file beside `file` and lets `appear` give it its name.
-fn write<R>(
+fn write_by<R>(
     file: &Path,
-    content: &[u8],
+    fill: impl FnOnce(&mut File) -> io::Result<()>,
     appear: impl FnOnce(&Path) -> io::Result<R>,
 ) -> io::Result<R> {
     let directory = file.parent().unwrap_or(Path::new("."));
@@ -43,7 +58,7 @@ fn write<R>(
         .mode(0o700)
         .create(directory)?;
     let temporary = directory.join(format!(".{}{TEMPORARY}", random_name()?));
-    let appeared = write_new(&temporary, content).and_then(|()| appear(&temporary));
+    let appeared = write_new(&temporary, fill).and_then(|()| appear(&temporary));
     // It may not be there any more, or never was, and what matters is said by `appeared`.
     let _ = fs::remove_file(&temporary);
     let answer = appeared?;
@@ -51,13 +66,13 @@ fn write<R>(
     Ok(answer)
 }
 
-fn write_new(file: &Path, content: &[u8]) -> io::Result<()> {
+fn write_new(file: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
     let mut out = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
         .open(file)?;
-    out.write_all(content)?;
+    fill(&mut out)?;
     out.sync_all()
 }
 
@@ -74,10 +89,49 @@ pub(super) fn is_temporary(file: &Path) -> bool {
     name.starts_with('.') && name.ends_with(TEMPORARY)
 }
 
+/// Why a file is not one that we wrote, as far as the system tells.
+#[derive(Debug, thiserror::Error)]
+pub enum NotOurs {
+    /// It cannot be read.
+    #[error("cannot be read: {0}")]
+    Io(#[from] io::Error),
+    /// A link, a directory, a pipe.
+    #[error("not a regular file")]
+    NotAFile,
+    /// Anybody could have put something in it.
+    #[error("everybody may write to it, or to its directory")]
+    Unguarded,
+}
+
+/// Opens a file that only we, or whom we trust, can have written.
+///
+/// # Errors
+/// [`NotOurs`]
+pub fn open_own(file: &Path) -> Result<File, NotOurs> {
+    // Before it is opened: a pipe would wait for a writer.
+    let metadata = fs::symlink_metadata(file)?;
+    if !metadata.is_file() {
+        return Err(NotOurs::NotAFile);
+    }
+    // Who may write to the directory may put another file in its place.
+    let directory = fs::metadata(file.parent().unwrap_or(Path::new(".")))?;
+    // Not the group's bit: volumes that are shared in a cluster get it set.
+    let is_everybodys = |metadata: &fs::Metadata| metadata.permissions().mode() & 0o002 != 0;
+    if is_everybodys(&metadata) || is_everybodys(&directory) {
+        return Err(NotOurs::Unguarded);
+    }
+    Ok(File::open(file)?)
+}
+
 /// The first bytes of a file: at most `limit`.
 pub(super) fn read_limited(file: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    limited(File::open(file)?, limit)
+}
+
+/// The first bytes of an open file: at most `limit`.
+pub(super) fn limited(file: File, limit: u64) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
-    File::open(file)?.take(limit).read_to_end(&mut content)?;
+    file.take(limit).read_to_end(&mut content)?;
     Ok(content)
 }
 
@@ -102,7 +156,8 @@ pub(super) fn file_name(issuer: &str) -> String {
 }
 
 /// Bytes as text.
-pub(super) fn hexadecimal(bytes: &[u8]) -> String {
+#[must_use]
+pub fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         // Writing to a string cannot fail.
         let _ = write!(text, "{byte:02x}");
@@ -120,7 +175,6 @@ pub(super) fn files(directory: &Path) -> Vec<PathBuf> {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
-    use std::os::unix::fs::PermissionsExt;
 
     use super::*;
 

@@ -17,6 +17,7 @@ use super::keys::KeyFetch;
 use super::labels::{CODES, METHODS};
 use super::process::Process;
 use super::registry::{Metrics, lock};
+use super::revocations::RevocationMetrics;
 
 impl Metrics {
     /// The type of what [`Self::encode`] returns.
@@ -216,8 +217,29 @@ impl Collector for Metrics {
         )?;
         self.encode_config(&mut out)?;
         encode_key_uses(&self.key_uses.by_label(), &mut out)?;
+        encode_revocations(&self.revocations, &mut out)?;
         encode_process(&Process::read(), &mut out)
     }
+}
+
+fn encode_revocations(counts: &RevocationMetrics, out: &mut DescriptorEncoder) -> fmt::Result {
+    let gauges = [&families::REVOCATIONS, &families::REVOCATION_AGE];
+    for (family, value) in gauges.into_iter().zip(counts.list()) {
+        let mut family = start(out, family)?;
+        if let Some(value) = value {
+            family.encode_gauge(&value)?;
+        }
+    }
+    for (family, counts) in [
+        (&families::REVOCATION_READS, counts.reads()),
+        (&families::BACK_CHANNEL_LOGOUTS, counts.logouts()),
+    ] {
+        let mut family = start(out, family)?;
+        for (result, count) in ["success", "failure"].into_iter().zip(counts) {
+            counter_if_any(&mut family, &[("result", result)], count)?;
+        }
+    }
+    Ok(())
 }
 
 fn encode_key_uses(keys: &[LabelledKey], out: &mut DescriptorEncoder) -> fmt::Result {

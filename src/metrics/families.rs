@@ -137,6 +137,14 @@ families! {
         "When the last good token of a key came, in seconds since 1970";
     KEY_NEWEST_EXPIRY: Gauge "portcullis_key_newest_expiry_timestamp_seconds" ["issuer", "kid"]
         "When the last of the tokens that a key has verified expires, in seconds since 1970";
+    REVOCATIONS: Gauge "portcullis_revocations" []
+        "Revocations that are in force";
+    REVOCATION_AGE: Gauge "portcullis_revocation_age_seconds" []
+        "Since the revocations in force were known to be all that the store has";
+    REVOCATION_READS: Counter "portcullis_revocation_reads_total" ["result"]
+        "Times that the store was asked for changes of revocations";
+    BACK_CHANNEL_LOGOUTS: Counter "portcullis_back_channel_logouts_total" ["result"]
+        "Logout tokens that providers sent";
     PROCESS_CPU: Counter "process_cpu_seconds_total" []
         "CPU time of the process";
     PROCESS_MEMORY: Gauge "process_resident_memory_bytes" []

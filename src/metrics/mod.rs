@@ -12,6 +12,7 @@ mod keys;
 mod labels;
 mod process;
 mod registry;
+mod revocations;
 mod shard;
 
 pub use families::{FAMILIES, Family, Kind};
@@ -21,4 +22,5 @@ pub use key_use::{
 };
 pub use keys::{KeyFetch, KeyMetrics, KeySetAge};
 pub use registry::{CertificateExpiry, IssuerKeys, Metrics};
+pub use revocations::RevocationMetrics;
 pub use shard::WorkerId;

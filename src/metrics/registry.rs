@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::handles::{self, IssuerMetrics, RouteMetrics, UpstreamMetrics, WorkerMetrics};
 use super::key_use::KeyUses;
 use super::keys::{KeyMetrics, KeySetAge, KeySetAges};
+use super::revocations::RevocationMetrics;
 use super::shard::WorkerId;
 
 /// What requests that reached no route are counted under.
@@ -33,6 +34,7 @@ pub struct Metrics {
     pub(super) issuer_keys: Mutex<Vec<IssuerKeys>>,
     pub(super) certificates: Mutex<Vec<CertificateExpiry>>,
     pub(super) key_uses: Arc<KeyUses>,
+    pub(super) revocations: RevocationMetrics,
 }
 
 /// How many keys of an issuer are in use.
@@ -78,6 +80,7 @@ impl Metrics {
             issuer_keys: Mutex::default(),
             certificates: Mutex::default(),
             key_uses: Arc::new(KeyUses::new(workers)),
+            revocations: RevocationMetrics::default(),
         })
     }
 
@@ -88,6 +91,12 @@ impl Metrics {
         let name = if name.is_empty() { NO_ROUTE } else { name };
         let workers = self.workers.len();
         self.routes.take(name, || RouteMetrics::new(workers))
+    }
+
+    /// What is counted of revocations.
+    #[must_use]
+    pub fn revocations(&self) -> &RevocationMetrics {
+        &self.revocations
     }
 
     /// The handle of a configured issuer.

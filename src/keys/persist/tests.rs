@@ -1,4 +1,5 @@
 use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::fs::symlink;
 use std::sync::Arc;
 
@@ -138,7 +139,7 @@ fn what_everybody_can_put_there_is_not_read() {
         fs::set_permissions(inside, Permissions::from_mode(mode)).unwrap();
         let loaded = directory.load(&id());
         assert_eq!(loaded.is_ok(), is_read, "{mode:o}");
-        assert!(is_read || matches!(loaded, Err(Unusable::Unguarded)));
+        assert!(is_read || matches!(loaded, Err(Unusable::NotOurs(NotOurs::Unguarded))));
     }
 }
 
@@ -186,14 +187,20 @@ fn what_is_no_file_is_not_opened() {
         let (state, directory, file) = stored();
         fault(&file);
         let error = directory.load(&id()).expect_err(name);
-        assert!(matches!(error, Unusable::NotAFile), "{name}: {error}");
+        assert!(
+            matches!(error, Unusable::NotOurs(NotOurs::NotAFile)),
+            "{name}: {error}"
+        );
         heals(&state, name);
     }
     // It cannot be replaced either.
     let (state, directory, file) = stored();
     fs::remove_file(&file).unwrap();
     fs::create_dir(&file).unwrap();
-    assert!(matches!(directory.load(&id()), Err(Unusable::NotAFile)));
+    assert!(matches!(
+        directory.load(&id()),
+        Err(Unusable::NotOurs(NotOurs::NotAFile))
+    ));
     let sets = RemoteKeySets::new(state.path(), Clock::manual(NOW).0);
     let put = sets.put(&id(), fresh_set(&["n"]), None, NOW);
     sets.keep(&id());

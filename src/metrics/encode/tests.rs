@@ -14,6 +14,10 @@ const REASONS: &[&str] = &["missing_token", "expired"];
 /// Metrics with at least one series in every family.
 fn filled() -> Arc<Metrics> {
     let metrics = Metrics::new(2, REASONS);
+    metrics.revocations().entries(3);
+    metrics.revocations().age(Some(1));
+    metrics.revocations().read(true);
+    metrics.revocations().logout(false);
     let route = metrics.route("orders");
     for worker in [WorkerId(0), WorkerId(1), WorkerId(1)] {
         route.finished(worker, &Method::GET, 200, Duration::from_millis(2));
