@@ -10,9 +10,9 @@ const EXAMPLE: &str = "write path = \"/logout/corp\", and register it with the p
 
 /// `[issuers.logout]`; no other issuer has its path.
 pub(super) fn logout(issuer: &mut Reader<'_>, others: &[Issuer]) -> Option<BackChannelLogout> {
-    let set = issuer.has("logout");
     let mut reader = issuer.table("logout", "issuers.logout");
-    if !set && !reader.context.is_recording() {
+    // Its keys are known by it, wherever it is.
+    if !reader.is_there() && !reader.context.is_recording() {
         return None;
     }
     let path = reader.required_text("path", EXAMPLE);

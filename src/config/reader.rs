@@ -61,6 +61,11 @@ impl<'a> Reader<'a> {
         node.map_or_else(|| self.origin.clone(), |node| node.origin.clone())
     }
 
+    /// Whether the table is there.
+    pub(super) fn is_there(&self) -> bool {
+        self.table.is_some()
+    }
+
     /// Whether the key is set.
     pub(super) fn has(&self, key: &str) -> bool {
         self.table.is_some_and(|table| table.get(key).is_some())

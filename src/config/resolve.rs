@@ -156,9 +156,9 @@ pub(super) fn read<'a>(root: &'a Table, context: &'a Context<'a>) -> Parts {
     let store = super::store::store(reader.table("store", "store"), &mut secrets);
     let (mut issuers, mut issuer_names) =
         issuers(reader.tables("issuers", "issuers"), &mut secrets);
-    let local = has_local(&mut reader);
-    let local_issuer = local.map(|reader| {
-        let (local, issuer) = local_issuer(reader, &store, &issuers, &mut secrets);
+    let local = reader.table("local_issuer", "local_issuer");
+    let local_issuer = local.is_there().then(|| {
+        let (local, issuer) = local_issuer(local, &store, &issuers, &mut secrets);
         issuer_names.take_reserved();
         issuers.push(issuer);
         local
@@ -185,13 +185,6 @@ pub(super) fn read<'a>(root: &'a Table, context: &'a Context<'a>) -> Parts {
         strip,
         secrets,
     }
-}
-
-/// `[local_issuer]`, if the file has one.
-fn has_local<'a>(reader: &mut Reader<'a>) -> Option<Reader<'a>> {
-    let set = reader.has("local_issuer");
-    let table = reader.table("local_issuer", "local_issuer");
-    set.then_some(table)
 }
 
 /// The store with its defaults where no `[store]` is written, but something needs one; that is then its place.

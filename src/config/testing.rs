@@ -65,3 +65,25 @@ pub(super) fn assert_error(text: &str, message: &str, help: &str) {
         "no caret in\n{shown}"
     );
 }
+
+/// A local issuer, and a route for it.
+pub(super) const LOCAL: &str = r#"
+[local_issuer]
+issuer = "https://localhost:8443/auth"
+audience = "demo"
+[[routes]]
+name = "demo"
+path = "/"
+upstream = "http://127.0.0.1:9000"
+"#;
+
+/// [`LOCAL`] with further keys.
+pub(super) fn local_with(key: &str) -> String {
+    let keyed = format!("audience = \"demo\"\n{key}\n");
+    LOCAL.replacen("audience = \"demo\"\n", &keyed, 1)
+}
+
+/// [`LOCAL`] at another URL.
+pub(super) fn local_at(url: &str) -> String {
+    LOCAL.replacen("https://localhost:8443/auth", url, 1)
+}

@@ -3,10 +3,12 @@
 mod bad;
 mod bad_issuers;
 mod bad_keys;
+mod bad_local_issuer;
 mod bad_routes;
 mod bad_server;
 mod environment;
 mod good;
 mod local_issuer;
+mod local_warnings;
 mod remote_keys;
 mod store;
