@@ -133,3 +133,33 @@ fn what_check_refuses_does_not_run() {
         assert!(ended.err.contains("gateway-is-upstream"), "{}", ended.err);
     }
 }
+
+#[test]
+fn a_local_issuer_is_checked_without_a_store_and_its_keys_are_not_looked_for() {
+    let sandbox = Sandbox::new();
+    let local = format!(
+        "[local_issuer]\nissuer = \"https://localhost:8443/auth\"\naudience = \"demo\"\n{ROUTE}"
+    );
+    sandbox.write("gateway.toml", &local);
+    let ended = sandbox.run(&["check", "--online"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    assert!(ended.err.contains("[encryption-key-made]"), "{}", ended.err);
+    assert_eq!(sandbox.run(&["check", "--deny-warnings"]).code, Some(78));
+    let keys = sandbox.ok(&["keys", "list", "--offline"]);
+    assert!(keys.contains("local\n  from the store\n"), "{keys}");
+    let ended = sandbox.run(&["token", "mint", "--sub", "alice"]);
+    assert_eq!(ended.code, Some(2), "{}", ended.err);
+    assert!(ended.err.contains("those who sign in"), "{}", ended.err);
+    assert!(!sandbox.path("state").exists(), "nothing is made");
+
+    sandbox.write(
+        "gateway.toml",
+        &format!("{local}[store]\nurl = \"postgres://u@localhost/d\"\n"),
+    );
+    let place = "gateway.toml:1:1: error: [local_issuer] has no `encryption_key`";
+    for command in ["check", "run"] {
+        let ended = sandbox.run(&[command, "-c", "gateway.toml"]);
+        assert_eq!(ended.code, Some(78), "{}", ended.err);
+        assert!(ended.err.contains(place), "{}", ended.err);
+    }
+}

@@ -123,6 +123,9 @@ fn issuers_key(
             "keys of issuer {:?} are fetched: it makes its tokens itself; to make one in its name, give its private key with --key FILE",
             &*issuer.name
         ))),
+        Keys::Public(_) if issuer.keys.come_later() => Err(Failure::Usage(
+            "tokens of the local issuer are for those who sign in: it makes them itself, with keys of the store".to_owned(),
+        )),
         Keys::Public(_) => Err(Failure::Usage(format!(
             "issuer {:?} has public keys only: give the private one with --key FILE",
             &*issuer.name
