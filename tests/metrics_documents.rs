@@ -1,6 +1,6 @@
 //! docs/metrics.md and the code name the same metrics.
 
-use portcullis::metrics::{ConnectionError, FAMILIES, KeyFetch, Metrics};
+use portcullis::metrics::{ConnectionError, FAMILIES, KeyFetch, Metrics, Refresh, SignIn};
 
 const DOCUMENT: &str = include_str!("../docs/metrics.md");
 
@@ -61,8 +61,11 @@ fn the_document_names_every_cause() {
 
 #[test]
 fn the_document_names_every_outcome() {
-    for outcome in KeyFetch::ALL {
-        assert!(DOCUMENT.contains(&format!("`{}`", outcome.name())));
+    let of_keys = KeyFetch::ALL.map(KeyFetch::name);
+    let of_sign_ins = SignIn::ALL.map(SignIn::name);
+    let of_refreshes = Refresh::ALL.map(Refresh::name);
+    for outcome in of_keys.into_iter().chain(of_sign_ins).chain(of_refreshes) {
+        assert!(DOCUMENT.contains(&format!("`{outcome}`")), "{outcome}");
     }
 }
 

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
+use crate::metrics::Metrics;
 use crate::passwords::{self, Cost, Exhausted, Password, PasswordHash, Verdict};
 
 /// Who hashes. Clones share the limits.
@@ -19,6 +20,7 @@ pub(super) struct Hashing {
     /// One for each that runs.
     running: Arc<Semaphore>,
     runs: Arc<AtomicU64>,
+    metrics: Arc<Metrics>,
     most_places: usize,
 }
 
@@ -50,19 +52,20 @@ pub(super) const MOST_WAITING: usize = 64;
 
 impl Hashing {
     /// So many at once, and so many waiting.
-    pub(super) fn new(at_once: usize, waiting: usize) -> Self {
+    pub(super) fn new(at_once: usize, waiting: usize, metrics: Arc<Metrics>) -> Self {
         let most_places = at_once + waiting;
         Self {
             places: Arc::new(Semaphore::new(most_places)),
             running: Arc::new(Semaphore::new(at_once)),
             runs: Arc::default(),
+            metrics,
             most_places,
         }
     }
 
     /// As many at once as a machine of so many cores can spare: a quarter, and one at least.
-    pub(super) fn of_cores(cores: usize) -> Self {
-        Self::new((cores / 4).max(1), MOST_WAITING)
+    pub(super) fn of_cores(cores: usize, metrics: Arc<Metrics>) -> Self {
+        Self::new((cores / 4).max(1), MOST_WAITING, metrics)
     }
 
     /// Whether `hash` is the one of `password`. Without a hash the same work is done for nothing: the time must not tell
@@ -106,23 +109,32 @@ impl Hashing {
             .saturating_sub(self.places.available_permits())
     }
 
+    fn tell(&self) {
+        self.metrics.sessions().passwords(self.queued());
+    }
+
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, HashingError> + Send + 'static,
     ) -> Result<Run<T>, HashingError> {
         let place = Arc::clone(&self.places);
         let place = place.try_acquire_owned().map_err(|_| HashingError::Full)?;
+        self.tell();
         let turn = Arc::clone(&self.running).acquire_owned().await;
         let turn = turn.map_err(|_| HashingError::Failed)?;
         self.runs.fetch_add(1, Ordering::Relaxed);
-        let held: [OwnedSemaphorePermit; 2] = [place, turn];
+        let hashing = self.clone();
         let job = tokio::task::spawn_blocking(move || {
-            // Held here: whoever asked may be gone, and the work is not.
-            let _held = held;
             let begun = Instant::now();
-            let found = work()?;
+            let found = work();
             let took = begun.elapsed();
-            Ok(Run { found, took })
+            // Held until here: whoever asked may be gone, and the work was not.
+            drop((place, turn));
+            hashing.tell();
+            Ok(Run {
+                found: found?,
+                took,
+            })
         });
         job.await.unwrap_or(Err(HashingError::Failed))
     }
@@ -136,9 +148,13 @@ mod tests {
         Password::new(text.as_bytes().to_vec()).unwrap()
     }
 
+    fn hashing(at_once: usize, waiting: usize) -> Hashing {
+        Hashing::new(at_once, waiting, Metrics::new(1, &[]))
+    }
+
     #[tokio::test]
     async fn a_password_is_verified_by_the_hash_that_was_made_of_it() {
-        let hashing = Hashing::new(2, 8);
+        let hashing = hashing(2, 8);
         let hash = hashing.hash(password("correct horse")).await.unwrap();
         let other = hashing.hash(password("correct horse")).await.unwrap();
         assert_ne!(hash.as_str(), other.as_str());
@@ -154,7 +170,7 @@ mod tests {
 
     #[tokio::test]
     async fn nobody_costs_one_run_too() {
-        let hashing = Hashing::new(1, 1);
+        let hashing = hashing(1, 1);
         let run = hashing.verify(None, password("correct horse")).await;
         assert_eq!(run.unwrap().found, Verdict::Wrong);
         assert_eq!((hashing.runs(), hashing.queued()), (1, 0));
@@ -163,7 +179,7 @@ mod tests {
     /// 2 at once and 3 waiting: of 20 at the same moment 15 are told at once.
     #[tokio::test]
     async fn who_finds_the_queue_full_is_told_at_once() {
-        let hashing = Hashing::new(2, 3);
+        let hashing = hashing(2, 3);
         let all = (0..20).map(|_| hashing.verify(None, password("x")));
         let all = futures_util::future::join_all(all).await;
         let full = all
@@ -177,7 +193,7 @@ mod tests {
     /// Whoever goes away while its hash is made keeps its place until the work is done: or many could be at work at once.
     #[tokio::test]
     async fn who_goes_away_gives_its_place_back_when_the_work_is_done() {
-        let hashing = Hashing::new(1, 0);
+        let hashing = hashing(1, 0);
         let asked = hashing.verify(None, password("x"));
         let gone = tokio::time::timeout(Duration::from_millis(1), asked).await;
         if gone.is_err() {
@@ -193,7 +209,7 @@ mod tests {
     #[test]
     fn a_quarter_of_the_cores_hashes_at_once() {
         for (cores, at_once) in [(1, 1), (4, 1), (7, 1), (8, 2), (64, 16)] {
-            let hashing = Hashing::of_cores(cores);
+            let hashing = Hashing::of_cores(cores, Metrics::new(1, &[]));
             assert_eq!(hashing.running.available_permits(), at_once);
             assert_eq!(hashing.places.available_permits(), at_once + MOST_WAITING);
         }

@@ -3,16 +3,30 @@
 mod access_token;
 mod answer_time;
 mod attempts;
+mod caller;
+mod client;
+mod cookies;
+mod endpoints;
 mod handle;
 mod hashing;
-#[expect(dead_code, unused_imports, reason = "the service shows it")]
 mod page;
+mod place;
 mod refresh_token;
+mod refusals;
 mod request;
+mod respond;
 mod rotation;
+mod scopes;
 mod sealed;
+mod service;
+mod sign_in;
 mod signing;
 mod signing_key;
+mod start;
+mod tokens;
+
+#[cfg(test)]
+mod testing;
 
 pub use access_token::{AccessToken, MintError, Minted};
 pub use handle::{IssuerHandle, IssuerRequest, IssuerRequests};
@@ -21,5 +35,7 @@ pub use rotation::{
     KeyKeeper, KeyKeeperParts, RotateError, RotatedKey, RotatedKeys, TooManyKeys, rotate_by_hand,
 };
 pub use sealed::{KeyCheckError, SealError, Sealer};
+pub use service::CatchUp;
 pub use signing::KeyRing;
 pub use signing_key::SigningKeyError;
+pub use start::{IssuerParts, IssuerTask, start};

@@ -18,6 +18,7 @@ use super::labels::{CODES, METHODS};
 use super::process::Process;
 use super::registry::{Metrics, lock};
 use super::revocations::RevocationMetrics;
+use super::sessions::{Refresh, SignIn};
 
 impl Metrics {
     /// The type of what [`Self::encode`] returns.
@@ -170,6 +171,20 @@ impl Metrics {
         Ok(())
     }
 
+    fn encode_sessions(&self, out: &mut DescriptorEncoder) -> fmt::Result {
+        let mut family = start(out, &families::SIGN_INS)?;
+        for outcome in SignIn::ALL {
+            let labels = [("outcome", outcome.name())];
+            counter_if_any(&mut family, &labels, self.sessions.sign_ins(outcome))?;
+        }
+        let mut family = start(out, &families::REFRESHES)?;
+        for outcome in Refresh::ALL {
+            let labels = [("outcome", outcome.name())];
+            counter_if_any(&mut family, &labels, self.sessions.refreshes(outcome))?;
+        }
+        start(out, &families::PASSWORD_QUEUE)?.encode_gauge(&self.sessions.queued())
+    }
+
     fn encode_config(&self, out: &mut DescriptorEncoder) -> fmt::Result {
         let mut family = start(out, &families::CONFIG_RELOADS)?;
         for (result, count) in [
@@ -218,6 +233,7 @@ impl Collector for Metrics {
         self.encode_config(&mut out)?;
         encode_key_uses(&self.key_uses.by_label(), &mut out)?;
         encode_revocations(&self.revocations, &mut out)?;
+        self.encode_sessions(&mut out)?;
         encode_process(&Process::read(), &mut out)
     }
 }

@@ -145,6 +145,12 @@ families! {
         "Times that the store was asked for changes of revocations";
     BACK_CHANNEL_LOGOUTS: Counter "portcullis_back_channel_logouts_total" ["result"]
         "Logout tokens that providers sent";
+    SIGN_INS: Counter "portcullis_sign_ins_total" ["outcome"]
+        "Names with passwords that came to the local issuer";
+    REFRESHES: Counter "portcullis_refreshes_total" ["outcome"]
+        "Refresh tokens that came to the local issuer";
+    PASSWORD_QUEUE: Gauge "portcullis_password_queue" []
+        "Passwords that are being hashed or wait to be";
     PROCESS_CPU: Counter "process_cpu_seconds_total" []
         "CPU time of the process";
     PROCESS_MEMORY: Gauge "process_resident_memory_bytes" []

@@ -13,6 +13,7 @@ mod labels;
 mod process;
 mod registry;
 mod revocations;
+mod sessions;
 mod shard;
 
 pub use families::{FAMILIES, Family, Kind};
@@ -23,4 +24,5 @@ pub use key_use::{
 pub use keys::{KeyFetch, KeyMetrics, KeySetAge};
 pub use registry::{CertificateExpiry, IssuerKeys, Metrics};
 pub use revocations::RevocationMetrics;
+pub use sessions::{Refresh, SessionMetrics, SignIn};
 pub use shard::WorkerId;

@@ -8,6 +8,7 @@ use super::handles::{self, IssuerMetrics, RouteMetrics, UpstreamMetrics, WorkerM
 use super::key_use::KeyUses;
 use super::keys::{KeyMetrics, KeySetAge, KeySetAges};
 use super::revocations::RevocationMetrics;
+use super::sessions::SessionMetrics;
 use super::shard::WorkerId;
 
 /// What requests that reached no route are counted under.
@@ -35,6 +36,7 @@ pub struct Metrics {
     pub(super) certificates: Mutex<Vec<CertificateExpiry>>,
     pub(super) key_uses: Arc<KeyUses>,
     pub(super) revocations: RevocationMetrics,
+    pub(super) sessions: SessionMetrics,
 }
 
 /// How many keys of an issuer are in use.
@@ -81,6 +83,7 @@ impl Metrics {
             certificates: Mutex::default(),
             key_uses: Arc::new(KeyUses::new(workers)),
             revocations: RevocationMetrics::default(),
+            sessions: SessionMetrics::default(),
         })
     }
 
@@ -130,6 +133,12 @@ impl Metrics {
     #[must_use]
     pub fn key_uses(&self) -> &Arc<KeyUses> {
         &self.key_uses
+    }
+
+    /// What the local issuer counts.
+    #[must_use]
+    pub fn sessions(&self) -> &SessionMetrics {
+        &self.sessions
     }
 
     /// The counters of one worker.

@@ -5,7 +5,7 @@ use http::header::{ACCEPT, CONTENT_TYPE, LOCATION, RETRY_AFTER, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use uuid::Uuid;
 
-use crate::issuer::IssuerRequest;
+use crate::issuer::service::Asked as Request;
 
 use super::asked::{self, Asked, Notice};
 use super::return_to::ReturnTo;
@@ -35,7 +35,7 @@ impl SentForm {
     /// the same endpoint.
     ///
     /// Programs do not say that they want HTML; a browser that shows a page does.
-    pub(in crate::issuer) fn take(path: &str, request: &mut IssuerRequest) -> Option<Self> {
+    pub(in crate::issuer) fn take(path: &str, request: &mut Request) -> Option<Self> {
         let is_page_form = request.method == Method::POST
             && is_form(&request.headers)
             && wants_html(&request.headers);
