@@ -25,7 +25,7 @@ pub(super) struct View<'a> {
     pub(super) host: &'a str,
     /// Path of the issuer, without a slash at its end.
     pub(super) path: &'a str,
-    /// What the query asks for.
+    /// What its query asks for.
     pub(super) asked: &'a Asked,
     /// Who looks at it.
     pub(super) visitor: Visitor<'a>,

@@ -72,21 +72,27 @@ impl List {
                 return Ok(sessions);
             }
             for session in page {
-                let name = match names.get(&session.user) {
-                    Some(name) => name.clone(),
-                    None => {
-                        let user =
-                            operator.ask(async |store, _| store.user_of(session.user).await)?;
-                        let gone = || StoreError::Corrupt(format!("session {}", session.id));
-                        let name: Box<str> = user.ok_or_else(gone)?.name.as_str().into();
-                        names.insert(session.user, name.clone());
-                        name
-                    }
-                };
+                let name = name_of(&mut names, operator, &session)?;
                 sessions.push((name, session));
             }
         }
     }
+}
+
+/// The name of a session's user, of which each is asked for once.
+fn name_of(
+    names: &mut HashMap<Uuid, Box<str>>,
+    operator: &Operator,
+    session: &Session,
+) -> Result<Box<str>, Failure> {
+    if let Some(name) = names.get(&session.user) {
+        return Ok(name.clone());
+    }
+    let user = operator.ask(async |store, _| store.user_of(session.user).await)?;
+    let gone = || StoreError::Corrupt(format!("session {} has no user", session.id));
+    let name: Box<str> = user.ok_or_else(gone)?.name.as_str().into();
+    names.insert(session.user, name.clone());
+    Ok(name)
 }
 
 fn to_json((user, session): &(Box<str>, Session)) -> Value {

@@ -122,9 +122,12 @@ impl Asked {
         let text = |name| single(query, name).and_then(decoded);
         let notice = text("notice").and_then(|name| {
             let notice = Notice::ALL.into_iter().find(|notice| notice.name() == name);
-            notice.map(|notice| match notice {
-                Notice::Wait(_) => Notice::Wait(text("seconds").and_then(|text| seconds(&text))),
-                other => other,
+            notice.map(|notice| {
+                if matches!(notice, Notice::Wait(_)) {
+                    Notice::Wait(text("seconds").and_then(|text| seconds(&text)))
+                } else {
+                    notice
+                }
             })
         });
         Self {

@@ -84,7 +84,7 @@ pub(super) fn failure(status: StatusCode) -> String {
     };
     let mut out = String::new();
     let written = head(&mut out, text, true)
-        .and_then(|()| write!(out, "<h1>{}</h1></main></body></html>\n", Text(text)));
+        .and_then(|()| writeln!(out, "<h1>{}</h1></main></body></html>", Text(text)));
     debug_assert!(written.is_ok());
     out
 }
@@ -151,10 +151,8 @@ fn sign_in(out: &mut String, view: &View<'_>, renewable: bool) -> fmt::Result {
         if renewable { "" } else { " autofocus" }
     )?;
     password(out, "password", "Password", "current-password")?;
-    write!(
-        out,
-        "<button class=\"main\">Sign in</button></form></main></body></html>\n"
-    )
+    out.push_str("<button class=\"main\">Sign in</button></form></main></body></html>\n");
+    Ok(())
 }
 
 fn password(out: &mut String, name: &str, label: &str, autocomplete: &str) -> fmt::Result {

@@ -1,7 +1,7 @@
 //! A form of the page, and where the browser goes after it.
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE, LOCATION, RETRY_AFTER, SET_COOKIE};
+use http::header::{ACCEPT, CONTENT_TYPE, LOCATION, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use uuid::Uuid;
 
@@ -125,23 +125,18 @@ impl Action {
     }
 
     fn failed(self, answer: &Response<Bytes>) -> Notice {
+        // Who is not known gets a challenge; who is known, and has the current password wrong, none.
+        let unknown = answer.headers().contains_key(WWW_AUTHENTICATE);
         match (answer.status(), self) {
             (StatusCode::TOO_MANY_REQUESTS, _) => Notice::Wait(wait(answer.headers())),
             (StatusCode::SERVICE_UNAVAILABLE, _) => Notice::Busy,
             (StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED, Self::SignIn) => Notice::Refused,
-            (StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED, Self::Renew) => Notice::Over,
-            (StatusCode::UNAUTHORIZED, _) => Notice::Over,
-            // Ended by itself meanwhile, or by another browser.
+            (StatusCode::BAD_REQUEST, Self::ChangePassword) => Notice::Unfit,
+            (StatusCode::UNAUTHORIZED, Self::ChangePassword) if !unknown => Notice::WrongCurrent,
+            (StatusCode::UNAUTHORIZED, _) | (StatusCode::BAD_REQUEST, Self::Renew) => Notice::Over,
+            // It ended by itself meanwhile, or from another browser.
             (StatusCode::NOT_FOUND, Self::End) => Notice::Ended,
-            (
-                _,
-                Self::SignIn
-                | Self::Renew
-                | Self::SignOut
-                | Self::End
-                | Self::EndOthers
-                | Self::ChangePassword,
-            ) => Notice::Failed,
+            _ => Notice::Failed,
         }
     }
 }
