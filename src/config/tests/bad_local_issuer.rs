@@ -74,6 +74,10 @@ fn wrong_local_issuers() {
     for (keys, message, help) in WRONG_KEYS.iter().copied() {
         assert_error(&local_with(keys), message, help);
     }
+}
+
+#[test]
+fn what_is_missing_or_taken_is_told() {
     let without = |line: &str| LOCAL.replacen(line, "", 1);
     for (text, message, help) in [
         (
@@ -121,24 +125,24 @@ fn wrong_local_issuers() {
             "`local_issuer` takes a table",
             "",
         ),
-        (
-            format!("{SMALL}[store]\nfail = \"close\""),
-            "no value of `fail`",
-            "`closed`",
-        ),
-        (
-            format!("{SMALL}[store]\nstale_for = \"9s\""),
-            "`stale_for` is 9s; 10s to 24h",
-            "",
-        ),
-        (
-            format!("{SMALL}[store]\nstale_for = \"2 days\""),
-            "10s to 24h",
-            "",
-        ),
     ] {
         assert_error(&text, message, help);
     }
+}
+
+#[test]
+fn a_stale_store_fails_in_one_of_two_ways_and_within_a_day() {
+    for (key, message, help) in [
+        ("fail = \"close\"", "no value of `fail`", "`closed`"),
+        ("stale_for = \"9s\"", "`stale_for` is 9s; 10s to 24h", ""),
+        ("stale_for = \"2 days\"", "10s to 24h", ""),
+    ] {
+        assert_error(&format!("{SMALL}[store]\n{key}"), message, help);
+    }
+}
+
+#[test]
+fn neither_its_url_nor_its_paths_are_those_of_another() {
     let named = "issuers = \"corp\"\npath =";
     let both = format!("{SMALL}{LOCAL}").replace("path =", named);
     let same = both.replacen(
