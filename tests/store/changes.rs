@@ -16,7 +16,7 @@ on_both!(
 /// More than a poll or a look, less than both: who waits for longer was not told.
 const SOON: Duration = Duration::from_millis(400);
 
-async fn revoke(store: &Store, value: &str) {
+pub(crate) async fn revoke(store: &Store, value: &str) {
     let one = [NewRevocation {
         issuer: "https://corp.example".into(),
         kind: "jti",
@@ -28,8 +28,8 @@ async fn revoke(store: &Store, value: &str) {
 }
 
 /// How many of so many revocations were told before the poll was due. A machine that is busy makes it fewer.
-async fn told_soon(waiting: &Store, writing: &Store, rounds: usize) -> usize {
-    let mut changes = waiting.changes();
+pub(crate) async fn told_soon(listener: &Store, writer: &Store, rounds: usize) -> usize {
+    let mut changes = listener.changes();
     let mut soon = 0;
     for round in 0..rounds {
         // What was told before is not what is waited for.
@@ -38,7 +38,7 @@ async fn told_soon(waiting: &Store, writing: &Store, rounds: usize) -> usize {
             .is_ok()
         {}
         let begin = Instant::now();
-        revoke(writing, &round.to_string()).await;
+        revoke(writer, &round.to_string()).await;
         changes.changed().await;
         if begin.elapsed() < SOON {
             soon += 1;
@@ -78,42 +78,4 @@ async fn nothing_that_was_told_is_lost_to_one_who_stops_waiting(place: &Place) {
     assert!(begin.elapsed() < Duration::from_secs(5));
     let read = store.revocations_after(0, 100).await.unwrap();
     assert_eq!(read.len(), 51);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lost_connection_is_noticed_and_made_anew() {
-    let Some(place) = Place::postgres().await else {
-        return;
-    };
-    let store = place.open().await;
-    let listening = format!(
-        "SELECT 1 FROM pg_stat_activity WHERE application_name = '{}' AND query LIKE 'LISTEN%'",
-        place.application()
-    );
-    let mut changes = store.changes();
-    for _ in 0..3 {
-        while place.count(&listening).await == 0 {
-            changes.changed().await;
-        }
-        place
-            .execute(&format!(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '{}'",
-                place.application()
-            ))
-            .await;
-        // Meanwhile the poll goes on, and the store.
-        changes.changed().await;
-        revoke(&store, "a").await;
-    }
-    while place.count(&listening).await == 0 {
-        changes.changed().await;
-    }
-    drop(changes);
-    // Who does not wait any more does not listen any more, either.
-    while place.count(&listening).await > 0 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    assert!(told_soon(&store, &store, 20).await > 10);
-    store.close().await;
-    place.remove().await;
 }

@@ -103,9 +103,9 @@ async fn what_has_just_expired_is_revoked_too(place: &Place) {
     // The last token of the one may be good for a while, that of the other not.
     let keep = i64::try_from(TOKENS.unwrap().keep_for.as_millis()).unwrap();
     for (session, ago) in [(&expired, 1000), (&long_gone, keep + 1000)] {
-        let expires = session.created.as_millisecond() - ago;
+        let at = session.created.as_millisecond() - ago;
         let id = place.id(session.id);
-        let set = format!("UPDATE sessions SET expires = {expires} WHERE session_id = {id}");
+        let set = format!("UPDATE sessions SET expires = {at} WHERE session_id = {id}");
         place.execute(&set).await;
     }
     assert!(live(&store).await.is_empty());

@@ -2,11 +2,13 @@
 
 use std::net::TcpListener;
 use std::process::Command;
+use std::time::Duration;
 
 use portcullis::config::StoreUrl;
 use portcullis::secret::Secret;
 use portcullis::store::{Store, StoreError};
 
+use crate::changes::{revoke, told_soon};
 use crate::children::start;
 use crate::place::{Place, by, names, user};
 
@@ -167,6 +169,44 @@ async fn a_frozen_process_does_not_hold_up_the_others() {
     // What it goes on with fails.
     assert!(!child.wait().unwrap().success());
     assert_eq!(names(&store).await, ["alice"]);
+    place.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_connection_is_noticed_and_made_anew() {
+    let Some(place) = Place::postgres().await else {
+        return;
+    };
+    let store = place.open().await;
+    let listening = format!(
+        "SELECT 1 FROM pg_stat_activity WHERE application_name = '{}' AND query LIKE 'LISTEN%'",
+        place.application()
+    );
+    let mut changes = store.changes();
+    for _ in 0..3 {
+        while place.count(&listening).await == 0 {
+            changes.changed().await;
+        }
+        place
+            .execute(&format!(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '{}'",
+                place.application()
+            ))
+            .await;
+        // Meanwhile the poll goes on, and the store.
+        changes.changed().await;
+        revoke(&store, "a").await;
+    }
+    while place.count(&listening).await == 0 {
+        changes.changed().await;
+    }
+    drop(changes);
+    // Who does not wait any more does not listen any more, either.
+    while place.count(&listening).await > 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(told_soon(&store, &store, 20).await > 10);
+    store.close().await;
     place.remove().await;
 }
 

@@ -12,13 +12,16 @@ use uuid::Uuid;
 use crate::children::start as start_child;
 use crate::on_both;
 use crate::place::{Place, by, name, trail};
-use crate::sign_ins::{TOKENS, refresh, revoked_sessions, signed_in, start, token, usage};
+use crate::sign_ins::{
+    TOKENS, refresh, revoked_sessions, session_of, signed_in, start, token, usage,
+};
 
 on_both!(
     of_many_uses_of_a_token_one_rotates,
     of_many_uses_in_several_processes_one_rotates,
     two_tabs_go_on_with_the_same_token,
     an_end_and_a_refresh_leave_no_token_that_lives,
+    who_is_disabled_while_signing_in_keeps_no_session,
     a_process_that_is_killed_in_the_middle_leaves_all_or_nothing,
 );
 
@@ -138,9 +141,9 @@ async fn of_many_uses_in_several_processes_one_rotates(place: &Place) {
         user.line("ready");
     }
     for round in 1..=ROUNDS {
-        let uses = USES / PROCESSES;
+        let each = USES / PROCESSES;
         for user in &mut users {
-            writeln!(user.tell, "{} {round} {uses}", session.id).unwrap();
+            writeln!(user.tell, "{} {round} {each}", session.id).unwrap();
         }
         let mut outcomes = Outcomes::default();
         for user in &mut users {
@@ -181,67 +184,57 @@ async fn two_tabs_go_on_with_the_same_token(place: &Place) {
     }
 }
 
+/// Refreshes until there is nothing to refresh.
+async fn refresh_on(store: &Store, session: Uuid) {
+    for generation in 1.. {
+        let refreshed = refresh(store, session, generation).await;
+        if refreshed == Refreshed::Over {
+            return;
+        }
+        assert!(matches!(refreshed, Refreshed::Rotated(_)), "{refreshed:?}");
+    }
+}
+
 async fn an_end_and_a_refresh_leave_no_token_that_lives(place: &Place) {
     let stores = [place.open().await, place.open().await];
-    let (mut user, _) = signed_in(&stores[0], "alice").await;
-    let mut all = vec![];
+    let (user, _) = signed_in(&stores[0], "alice").await;
+    let actor = by();
+    let mut ended = vec![];
+    for _ in 0..30 {
+        let id = start(&stores[0], &user).await.id;
+        let which = Ending::One(id);
+        let (end, ()) = tokio::join!(
+            stores[0].end_sessions(which, EndReason::Reused, TOKENS, &actor),
+            refresh_on(&stores[1], id)
+        );
+        assert_eq!(end.unwrap(), 1);
+        ended.push(id);
+    }
+    assert_eq!(revoked_sessions(&stores[0]).await, ended);
+}
+
+async fn who_is_disabled_while_signing_in_keeps_no_session(place: &Place) {
+    let stores = [place.open().await, place.open().await];
+    let (user, first) = signed_in(&stores[0], "alice").await;
     let (actor, alice) = (by(), name("alice"));
-    for round in 0..40 {
-        let session = start(&stores[0], &user).await;
-        all.push(session.id);
-        let ending = async {
-            match round % 2 {
-                0 => {
-                    let which = Ending::One(session.id);
-                    let reason = EndReason::Reused;
-                    let ended = stores[0].end_sessions(which, reason, TOKENS, &actor).await;
-                    assert_eq!(ended.unwrap(), 1);
-                }
-                _ => {
-                    let disabled = stores[0].set_disabled(&alice, true, TOKENS, &actor).await;
-                    assert!(disabled.unwrap());
-                }
-            }
-        };
-        let refreshing = async {
-            for generation in 1.. {
-                match refresh(&stores[1], session.id, generation).await {
-                    Refreshed::Rotated(_) => {}
-                    Refreshed::Over => return,
-                    other => panic!("{other:?}"),
-                }
-            }
-        };
-        let signing_in = async {
-            let new = crate::sign_ins::session_of(&user);
-            let started = stores[1].start_session(&new, &actor).await.unwrap();
-            started.map(|session| session.id)
-        };
-        let ((), (), started) = tokio::join!(ending, refreshing, signing_in);
-        stores[0]
-            .set_disabled(&alice, false, TOKENS, &actor)
-            .await
-            .unwrap();
-        // What began before the user was disabled ended with it; what came later did not begin.
-        if let Some(id) = started {
-            let late = stores[0].session(id).await.unwrap().unwrap();
-            assert_eq!(late.ended.is_some(), round % 2 == 1);
-            if round % 2 == 1 {
-                all.push(id);
-            } else {
-                stores[0]
-                    .end_sessions(Ending::One(id), EndReason::Logout, TOKENS, &actor)
-                    .await
-                    .unwrap();
-                all.push(id);
-            }
+    let mut ended = vec![first.id];
+    for _ in 0..30 {
+        let new = session_of(&user);
+        let (disabled, started) = tokio::join!(
+            stores[0].set_disabled(&alice, true, TOKENS, &actor),
+            stores[1].start_session(&new, &actor)
+        );
+        assert!(disabled.unwrap());
+        // What began before ended with it; what came later did not begin.
+        if let Some(session) = started.unwrap() {
+            let now = stores[0].session(session.id).await.unwrap().unwrap();
+            assert_eq!(now.ended.unwrap().1, EndReason::UserDisabled);
+            ended.push(session.id);
         }
-        user = stores[0].user(&alice).await.unwrap().unwrap();
+        let enabled = stores[0].set_disabled(&alice, false, TOKENS, &actor).await;
+        assert!(enabled.unwrap());
     }
-    let revoked = revoked_sessions(&stores[0]).await;
-    for id in all {
-        assert!(revoked.contains(&id), "{id}");
-    }
+    assert_eq!(revoked_sessions(&stores[0]).await, ended);
 }
 
 /// What the child of the last test does: refresh after refresh, and now and then an end.

@@ -1,10 +1,12 @@
 //! Revocations: a log in the order of the commits, of which only what counts is kept.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use portcullis::store::{NewRevocation, Store, StoreError, StoredRevocation};
+use portcullis::store::{
+    EndReason, Ending, NewRevocation, Purged, Store, StoreError, StoredRevocation,
+};
+use uuid::Uuid;
 
 use crate::on_both;
 use crate::place::{Place, by, trail};
@@ -16,6 +18,7 @@ on_both!(
     what_is_taken_back_is_told,
     what_cannot_be_revoked_is_told,
     numbers_are_in_the_order_of_the_commits,
+    sessions_that_are_long_over_are_purged,
     what_is_past_is_purged,
 );
 
@@ -279,27 +282,38 @@ async fn numbers_are_in_the_order_of_the_commits(place: &Place) {
     assert_eq!(numbers.len(), WRITERS * (EACH + EACH / 5));
 }
 
-async fn what_is_past_is_purged(place: &Place) {
+async fn sessions_that_are_long_over_are_purged(place: &Place) {
     let store = place.open().await;
-    let (_, over) = signed_in(&store, "alice").await;
-    let (_, ended) = signed_in(&store, "bob").await;
-    let (_, fresh) = signed_in(&store, "carol").await;
-    let (_, live) = signed_in(&store, "dora").await;
-    for id in [ended.id, fresh.id] {
-        let which = portcullis::store::Ending::One(id);
-        let reason = portcullis::store::EndReason::Logout;
+    let mut ids = Vec::new();
+    for name in ["over", "ended", "just ended", "live"] {
+        ids.push(signed_in(&store, name).await.1.id);
+    }
+    for id in &ids[1..3] {
+        let which = Ending::One(*id);
         store
-            .end_sessions(which, reason, TOKENS, &by())
+            .end_sessions(which, EndReason::Logout, TOKENS, &by())
             .await
             .unwrap();
     }
-    let weeks = 8 * 86_400_000_i64;
-    for (column, id) in [("expires", over.id), ("ended", ended.id)] {
+    let week = 7 * 86_400_000_i64;
+    let shift = async |column: &str, id: Uuid, by: i64| {
         let id = place.id(id);
-        let set =
-            format!("UPDATE sessions SET {column} = started - {weeks} WHERE session_id = {id}");
+        let set = format!("UPDATE sessions SET {column} = started - {by} WHERE session_id = {id}");
         place.execute(&set).await;
+    };
+    // Not quite a week, and more.
+    for (by, purged) in [(week - 60_000, 0), (week + 1000, 2)] {
+        shift("expires", ids[0], by).await;
+        shift("ended", ids[1], by).await;
+        assert_eq!(store.purge().await.unwrap().sessions, purged);
     }
+    for (id, there) in ids.into_iter().zip([false, false, true, true]) {
+        assert_eq!(store.session(id).await.unwrap().is_some(), there);
+    }
+}
+
+async fn what_is_past_is_purged(place: &Place) {
+    let store = place.open().await;
     let now = jiff::Timestamp::now().as_second();
     for (value, until) in [
         ("past", Some(now - 60)),
@@ -307,40 +321,26 @@ async fn what_is_past_is_purged(place: &Place) {
         ("ever", None),
         ("last", Some(now - 60)),
     ] {
-        revoke(
-            &store,
-            &NewRevocation {
-                until,
-                ..of("jti", value)
-            },
-        )
-        .await;
+        let given = NewRevocation {
+            until,
+            ..of("jti", value)
+        };
+        revoke(&store, &given).await;
     }
     let newest = store.newest_revocation().await.unwrap();
-    let purged = store.purge().await.unwrap();
-    assert_eq!((purged.sessions, purged.revocations), (2, 1));
-    for (id, there) in [
-        (over.id, false),
-        (ended.id, false),
-        (fresh.id, true),
-        (live.id, true),
-    ] {
-        assert_eq!(store.session(id).await.unwrap().is_some(), there);
-    }
+    let values = async || -> Vec<String> {
+        let rows = revocations(&store).await;
+        rows.iter().map(|row| row.value.to_string()).collect()
+    };
     // The newest stays although it is past: the numbers never go down.
-    let rows = revocations(&store).await;
-    let values: HashMap<&str, i64> = rows.iter().map(|row| (&*row.value, row.number)).collect();
-    assert!(values.contains_key("far") && values.contains_key("ever"));
-    assert_eq!(values["last"], newest);
-    assert!(!values.contains_key("past"));
+    assert_eq!(store.purge().await.unwrap().revocations, 1);
+    assert_eq!(values().await, ["far", "ever", "last"]);
     assert_eq!(store.newest_revocation().await.unwrap(), newest);
     let next = revoke(&store, &of("jti", "next")).await;
     assert!(next > newest);
     assert_eq!(store.purge().await.unwrap().revocations, 1);
-    assert_eq!(
-        store.purge().await.unwrap(),
-        portcullis::store::Purged::default()
-    );
+    assert_eq!(values().await, ["far", "ever", "next"]);
+    assert_eq!(store.purge().await.unwrap(), Purged::default());
     // A number is never used again, even if all go.
     place.execute("DELETE FROM revocations").await;
     assert!(revoke(&store, &of("jti", "again")).await > next);

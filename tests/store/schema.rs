@@ -135,10 +135,8 @@ async fn a_store_of_the_first_version_keeps_its_users(place: &Place) {
         ""
     };
     let columns = ["session_id", "client", "address", "detail"];
-    let columns: String = columns
-        .iter()
-        .map(|column| format!("ALTER TABLE audit DROP COLUMN {column}; "))
-        .collect();
+    let columns = columns.map(|column| format!("ALTER TABLE audit DROP COLUMN {column}; "));
+    let columns = columns.concat();
     let back = format!(
         "{drop}{columns}DROP TABLE sessions; DROP TABLE clients; DROP TABLE signing_keys; \
          DROP TABLE settings; DROP TABLE revocations; \

@@ -11,6 +11,7 @@ use crate::on_both;
 use crate::place::{Place, trail};
 
 on_both!(
+    what_is_added_is_found,
     a_plan_is_carried_out_as_a_whole,
     of_several_who_rotate_at_once_one_acts,
     no_private_half_is_shown,
@@ -49,27 +50,22 @@ async fn kids(store: &Store) -> Vec<String> {
     keys.iter().map(|key| key.kid.to_string()).collect()
 }
 
-async fn a_plan_is_carried_out_as_a_whole(place: &Place) {
+/// Two keys where there was none.
+async fn with_two(store: &Store) -> Vec<SigningKeyRow> {
+    let plan = |keys: &[SigningKeyRow], now| {
+        assert!(keys.is_empty());
+        KeyPlan {
+            add: vec![key("one", now), key("two", now)],
+            ..KeyPlan::default()
+        }
+    };
+    store.rotate_keys(plan, &gateway()).await.unwrap()
+}
+
+async fn what_is_added_is_found(place: &Place) {
     let store = place.open().await;
     assert!(kids(&store).await.is_empty());
-    let mut moment = None;
-    let keys = store
-        .rotate_keys(
-            |keys, now| {
-                assert!(keys.is_empty());
-                moment = Some(now);
-                KeyPlan {
-                    add: vec![key("one", now), key("two", now)],
-                    ..KeyPlan::default()
-                }
-            },
-            &gateway(),
-        )
-        .await
-        .unwrap();
-    let now = moment.unwrap();
-    // The clock of the database, which is this machine's.
-    assert!(now.as_second() > 1_760_000_000);
+    let keys = with_two(&store).await;
     assert_eq!(store.signing_keys().await.unwrap(), keys);
     let SigningKeyRow {
         id,
@@ -80,49 +76,53 @@ async fn a_plan_is_carried_out_as_a_whole(place: &Place) {
         created,
         times: given,
     } = keys[0].clone();
+    assert_eq!(id.get_version_num(), 7);
     assert_eq!((&*kid, &*algorithm), ("one", "EdDSA"));
     assert_eq!(public_jwk, r#"{"kty":"OKP"}"#);
     assert_eq!(sealed, b"sealed-private-half");
-    assert!(created >= now);
-    assert_eq!(given, times(now));
+    // The plan was told the clock of the database, which is this machine's.
+    assert!(given.published.as_second() > 1_760_000_000);
+    assert!(created >= given.published);
+    assert_eq!(given, times(given.published));
+}
 
+async fn a_plan_is_carried_out_as_a_whole(place: &Place) {
+    let store = place.open().await;
+    let keys = with_two(&store).await;
     // Nothing planned is nothing done.
     let nothing = |_: &[SigningKeyRow], _| KeyPlan::default();
     let same = store.rotate_keys(nothing, &gateway()).await.unwrap();
     assert_eq!(same, keys);
-    let later = times(now + Duration::from_hours(5));
+    let later = times(keys[0].times.gone_at);
     let plan = |_: &[SigningKeyRow], now| KeyPlan {
         add: vec![key("three", now)],
         change: vec![(keys[1].id, later), (Uuid::now_v7(), later)],
-        remove: vec![id, Uuid::now_v7()],
+        remove: vec![keys[0].id, Uuid::now_v7()],
     };
     let left = store.rotate_keys(plan, &gateway()).await.unwrap();
     assert_eq!(kids(&store).await, ["two", "three"]);
     assert_eq!(left[0].times, later);
     // One that cannot be carried out changes nothing.
     let wrong = |keys: &[SigningKeyRow], now| KeyPlan {
-        add: vec![key("three", now)],
+        add: vec![key("four", now), key("three", now)],
         remove: vec![keys[0].id],
         ..KeyPlan::default()
     };
     store.rotate_keys(wrong, &gateway()).await.unwrap_err();
     assert_eq!(store.signing_keys().await.unwrap(), left);
-
     let lines: Vec<String> = trail(&store)
         .await
         .iter()
         .map(|event| format!("{} {}", event.action, event.detail.as_deref().unwrap()))
         .collect();
-    assert_eq!(
-        lines,
-        [
-            "key.added one",
-            "key.added two",
-            "key.added three",
-            "key.changed two",
-            "key.removed one"
-        ]
-    );
+    let expected = [
+        "key.added one",
+        "key.added two",
+        "key.added three",
+        "key.changed two",
+        "key.removed one",
+    ];
+    assert_eq!(lines, expected);
 }
 
 async fn of_several_who_rotate_at_once_one_acts(place: &Place) {
