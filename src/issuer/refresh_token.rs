@@ -146,8 +146,8 @@ impl FamilySecret {
     ///
     /// # Errors
     /// `Format`, `Opened`
-    pub fn open(sealer: &Sealer, session: Uuid, sealed: &[u8]) -> Result<Self, SealError> {
-        let opened = sealer.open(&purpose(session), sealed)?;
+    pub fn open(sealer: &Sealer, session: Uuid, stored: &[u8]) -> Result<Self, SealError> {
+        let opened = sealer.open(&purpose(session), stored)?;
         let secret = <[u8; 32]>::try_from(&opened[..]).map_err(|_| SealError::Format)?;
         Ok(Self(Zeroizing::new(secret)))
     }

@@ -118,7 +118,7 @@ mod tests {
         let ring = KeyRing::new();
         assert!(ring.signer().is_none() && ring.jwks().is_none());
         let (asked, key) = (Instant::now(), key());
-        tokio::time::advance(Duration::from_secs(60)).await;
+        tokio::time::advance(Duration::from_mins(1)).await;
         ring.put(Some(Arc::clone(&key)), Bytes::from_static(b"set"), asked);
         let kid = |ring: &KeyRing| ring.signer().map(|key| key.kid().to_owned());
         assert_eq!(kid(&ring).as_deref(), Some(key.kid()));

@@ -126,68 +126,43 @@ pub(super) mod tests {
 
     #[test]
     fn a_row_that_someone_has_changed_gives_no_key() {
-        let sealed_with = sealer(1);
-        let spare = SpareKey::make(Algorithm::EdDsa, &sealed_with).unwrap();
-        let good = row(&spare, Timestamp::UNIX_EPOCH);
-        assert!(open(&good, &sealed_with).is_ok());
-        let foreign = SpareKey::make(Algorithm::EdDsa, &sealer(2)).unwrap();
-        let foreign = row(&foreign, Timestamp::UNIX_EPOCH);
-        let other = SpareKey::make(Algorithm::EdDsa, &sealed_with).unwrap();
-        let other = row(&other, Timestamp::UNIX_EPOCH);
-        let seal = |content: &[u8]| {
-            let purpose = purpose(&good.kid, &good.algorithm);
-            sealed_with.seal(&purpose, content).unwrap()
+        let own = sealer(1);
+        let made = |sealer| {
+            let spare = SpareKey::make(Algorithm::EdDsa, sealer).unwrap();
+            row(&spare, Timestamp::UNIX_EPOCH)
         };
-        let opened = SigningKeyError::Seal(SealError::Opened);
-        type Change<'a> = Box<dyn Fn(&mut SigningKeyRow) + 'a>;
-        let changes: [(&str, Change<'_>, Option<SigningKeyError>); 7] = [
+        let (good, other, foreign) = (made(&own), made(&own), made(&sealer(2)));
+        let resealed = |content: &[u8]| SigningKeyRow {
+            sealed: own.seal(&purpose(&good.kid, "EdDSA"), content).unwrap(),
+            ..good.clone()
+        };
+        let another = SigningKey::generate(Algorithm::EdDsa).unwrap().to_pem();
+        let opened = || SigningKeyError::Seal(SealError::Opened);
+        let rows = [
+            (foreign.clone(), opened()),
+            (with(&good, |row| row.kid = "k".into()), opened()),
+            (with(&good, |row| row.sealed = other.sealed), opened()),
+            (with(&good, |row| row.algorithm = "ES256".into()), opened()),
             (
-                "foreign",
-                Box::new(|row| *row = foreign.clone()),
-                Some(opened.clone()),
+                with(&good, |row| row.algorithm = "XX".into()),
+                SigningKeyError::Other,
             ),
-            (
-                "kid",
-                Box::new(|row| row.kid = "k".into()),
-                Some(opened.clone()),
-            ),
-            (
-                "sealed",
-                Box::new(|row| row.sealed.clone_from(&other.sealed)),
-                Some(opened.clone()),
-            ),
-            (
-                "ES256",
-                Box::new(|row| row.algorithm = "ES256".into()),
-                Some(opened),
-            ),
-            (
-                "XX",
-                Box::new(|row| row.algorithm = "XX".into()),
-                Some(SigningKeyError::Other),
-            ),
-            ("no key", Box::new(|row| row.sealed = seal(b"x")), None),
-            (
-                "another key",
-                Box::new(|row| {
-                    let key = SigningKey::generate(Algorithm::EdDsa).unwrap();
-                    row.sealed = seal(key.to_pem().expose());
-                }),
-                Some(SigningKeyError::Other),
-            ),
+            (resealed(another.expose()), SigningKeyError::Other),
         ];
-        for (what, change, expected) in changes {
-            let mut row = good.clone();
-            change(&mut row);
-            let error = open(&row, &sealed_with).unwrap_err();
-            if let Some(expected) = expected {
-                assert_eq!(error, expected, "{what}");
-            }
+        for (row, expected) in rows {
+            assert_eq!(open(&row, &own).unwrap_err(), expected, "{row:?}");
         }
+        let error = open(&resealed(b"x"), &own).unwrap_err();
+        assert!(matches!(error, SigningKeyError::Key(_)), "{error}");
         // What the row says of the public half is not looked at.
-        let mut row = good.clone();
-        row.public_jwk = foreign.public_jwk;
-        let key = open(&row, &sealed_with).unwrap();
+        let row = with(&good, |row| row.public_jwk = foreign.public_jwk);
+        let key = open(&row, &own).unwrap();
         assert_eq!(key.public_jwk().unwrap().to_string(), good.public_jwk);
+    }
+
+    fn with(row: &SigningKeyRow, change: impl FnOnce(&mut SigningKeyRow)) -> SigningKeyRow {
+        let mut row = row.clone();
+        change(&mut row);
+        row
     }
 }

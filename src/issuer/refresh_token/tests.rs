@@ -87,10 +87,10 @@ fn a_token_has_one_spelling() {
 fn the_secret_is_sealed_for_its_session() {
     let sealer = Sealer::new(&Secret::new(vec![3; 32])).unwrap();
     let secret = FamilySecret::random().unwrap();
-    let sealed = secret.seal(&sealer, session(5)).unwrap();
-    let opened = FamilySecret::open(&sealer, session(5), &sealed).unwrap();
+    let stored = secret.seal(&sealer, session(5)).unwrap();
+    let opened = FamilySecret::open(&sealer, session(5), &stored).unwrap();
     assert!(secret.token(session(5), 1).is_of(&opened));
-    let other = FamilySecret::open(&sealer, session(6), &sealed);
+    let other = FamilySecret::open(&sealer, session(6), &stored);
     assert_eq!(other.unwrap_err(), SealError::Opened);
     let short = sealer.seal(&purpose(session(5)), &[1; 31]).unwrap();
     let short = FamilySecret::open(&sealer, session(5), &short);

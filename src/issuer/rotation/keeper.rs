@@ -201,9 +201,10 @@ impl Keeper {
         let looked = self.try_look().await;
         let problem = looked.as_ref().err().map(ToString::to_string);
         if problem != self.told {
-            match &problem {
-                Some(error) => tracing::error!(error, "the local issuer's keys cannot be kept"),
-                None => tracing::info!("the local issuer's keys are kept again"),
+            if let Some(error) = &problem {
+                tracing::error!(error, "the local issuer's keys cannot be kept");
+            } else {
+                tracing::info!("the local issuer's keys are kept again");
             }
             self.told.clone_from(&problem);
         }

@@ -95,13 +95,6 @@ pub(in crate::issuer) struct Steps {
     pub(in crate::issuer) remove: Vec<Uuid>,
 }
 
-impl Steps {
-    /// Whether nothing has to be done.
-    pub(in crate::issuer) fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
 /// No further key is made by hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(

@@ -17,12 +17,12 @@ fn sealer(secret: &[u8]) -> Sealer {
 fn what_is_sealed_opens_for_its_purpose_alone() {
     let sealer = sealer(&[7; 32]);
     for content in [&b""[..], b"x", &[9; 5000]] {
-        let sealed = sealer.seal("family a", content).unwrap();
-        assert_eq!(sealed.len(), HEAD + content.len() + TAG);
-        assert_eq!(&**sealer.open("family a", &sealed).unwrap(), content);
+        let stored = sealer.seal("family a", content).unwrap();
+        assert_eq!(stored.len(), HEAD + content.len() + TAG);
+        assert_eq!(&**sealer.open("family a", &stored).unwrap(), content);
         for other in ["", "family b", "family a ", "family", "signing key a"] {
             assert_eq!(
-                sealer.open(other, &sealed),
+                sealer.open(other, &stored),
                 Err(SealError::Opened),
                 "{other}"
             );
@@ -42,10 +42,10 @@ fn another_secret_opens_nothing() {
 #[test]
 fn whatever_is_changed_is_noticed() {
     let sealer = sealer(&[7; 32]);
-    let sealed = sealer.seal("p", b"content").unwrap();
-    for at in 0..sealed.len() {
+    let stored = sealer.seal("p", b"content").unwrap();
+    for at in 0..stored.len() {
         for bit in 0..8 {
-            let mut changed = sealed.clone();
+            let mut changed = stored.clone();
             changed[at] ^= 1 << bit;
             let expected = if at == 0 {
                 SealError::Format
@@ -55,10 +55,10 @@ fn whatever_is_changed_is_noticed() {
             assert_eq!(sealer.open("p", &changed), Err(expected), "{at}");
         }
     }
-    for length in 0..sealed.len() {
-        assert!(sealer.open("p", &sealed[..length]).is_err(), "{length}");
+    for length in 0..stored.len() {
+        assert!(sealer.open("p", &stored[..length]).is_err(), "{length}");
     }
-    let longer = [&sealed[..], b"x"].concat();
+    let longer = [&stored[..], b"x"].concat();
     assert_eq!(sealer.open("p", &longer), Err(SealError::Opened));
 }
 

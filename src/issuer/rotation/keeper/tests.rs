@@ -463,6 +463,6 @@ async fn the_task_looks_at_once_and_when_it_is_nudged() {
         .count()
         < 2
     {
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        sleep(Duration::from_millis(5)).await;
     }
 }
