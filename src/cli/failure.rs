@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::app::StartError;
 use crate::config::ConfigErrors;
+use crate::issuer::{KeyCheckError, RotateError};
 use crate::jwt::KeyError;
 use crate::keys::KeysError;
 use crate::passwords::{Exhausted, PasswordError};
@@ -118,6 +119,9 @@ pub(super) enum Failure {
     /// The store did not do as asked.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The local issuer has no other signing key.
+    #[error(transparent)]
+    Rotate(#[from] RotateError),
     /// What was given can be no password.
     #[error(transparent)]
     Password(#[from] PasswordError),
@@ -134,7 +138,9 @@ pub(super) enum Failure {
     #[error(transparent)]
     Client(#[from] ClientError),
     /// There are no sessions where nobody signs in.
-    #[error("the configuration has no [local_issuer]: there are no sessions")]
+    #[error(
+        "the configuration has no [local_issuer]: there are neither sessions nor keys of our own"
+    )]
     NoLocalIssuer,
     /// There is no session of this id.
     #[error("there is no session {0}")]
@@ -164,6 +170,7 @@ impl Failure {
             Self::Usage(_) | Self::Client(_) => Exit::USAGE,
             Self::Start(error) | Self::Taken { error, .. } => exit_of_start(error),
             Self::Store(error) => exit_of_store(error),
+            Self::Rotate(error) => exit_of_rotation(error),
             // Also a gateway that does not answer: Docker reads 1 as "unhealthy" and knows no other code.
             Self::Key { .. }
             | Self::File { .. }
@@ -205,6 +212,19 @@ fn exit_of_store(error: &StoreError) -> Exit {
     }
 }
 
+fn exit_of_rotation(error: &RotateError) -> Exit {
+    match error {
+        RotateError::Check(KeyCheckError::OtherKey) => Exit::CONFIG,
+        RotateError::Store(error) | RotateError::Check(KeyCheckError::Store(error)) => {
+            exit_of_store(error)
+        }
+        RotateError::Check(KeyCheckError::Seal(_))
+        | RotateError::TooMany(_)
+        | RotateError::Make(_)
+        | RotateError::Ended(_) => Exit::FAILED,
+    }
+}
+
 /// Each on a line of its own.
 fn listed(lines: &[BadLine]) -> String {
     let lines = lines.iter().map(ToString::to_string);
@@ -240,6 +260,11 @@ mod tests {
             ),
             (Failure::Usage("--count 0".to_owned()), 2),
             (Failure::Randomness, 1),
+            (RotateError::Check(KeyCheckError::OtherKey).into(), 78),
+            (
+                RotateError::Store(StoreError::Unavailable(String::new())).into(),
+                69,
+            ),
             (
                 Failure::Start(StartError::System(io::ErrorKind::OutOfMemory.into())),
                 1,

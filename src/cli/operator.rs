@@ -52,11 +52,14 @@ impl Operator {
     /// One use of the store.
     ///
     /// # Errors
-    /// The store's.
-    pub(super) fn ask<T>(
+    /// The store's, or what else comes of it.
+    pub(super) fn ask<T, E>(
         &self,
-        question: impl AsyncFnOnce(&Store, &Actor) -> Result<T, StoreError>,
-    ) -> Result<T, Failure> {
+        question: impl AsyncFnOnce(&Store, &Actor) -> Result<T, E>,
+    ) -> Result<T, Failure>
+    where
+        Failure: From<E>,
+    {
         let answer = self.runtime.block_on(question(&self.store, &self.actor));
         Ok(answer?)
     }

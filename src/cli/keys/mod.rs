@@ -1,4 +1,4 @@
-//! `keys`: generate, list and refresh.
+//! `keys`: generate, list, refresh and rotate.
 
 mod command;
 mod generate;
@@ -6,5 +6,6 @@ mod list;
 mod offline;
 mod refresh;
 mod report;
+mod rotate;
 
 pub(super) use command::Keys;
