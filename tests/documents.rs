@@ -211,6 +211,13 @@ fn the_examples_of_the_readme_and_of_keys_md_can_be_set() {
         let (block, _) = block.split_once("\n```").expect("an end");
         block
     });
+    let local = parse(blocks.next().expect("a configuration that signs users in"));
+    assert!(local.local_issuer.is_some());
+    // Nothing that a stranger should not copy.
+    let warned = config::warnings(&local);
+    let codes = warned.iter().map(|warning| warning.code);
+    let codes: Vec<&str> = codes.filter(|code| *code != "file-limit-too-low").collect();
+    assert_eq!(codes, ["encryption-key-made"]);
     let whole = blocks.next().expect("a configuration");
     assert_eq!(parse(whole).issuers[0].keys.remote().count(), 1);
     let issuer = blocks.next().expect("the lines of an issuer");
@@ -429,6 +436,7 @@ fn every_page_is_there_and_every_link_leads_to_a_file() {
         "configuration",
         "keys",
         "users",
+        "sessions",
         "reasons",
         "metrics",
         "threat-model",
