@@ -33,7 +33,11 @@ impl Caller {
     pub(super) fn of(call: &Call) -> Result<Self, Refusal> {
         let token = presented(call)?;
         let token = OwnToken::verify(call, token)?;
-        let id = |claim| token.text(claim).and_then(|text| Uuid::try_parse(text).ok());
+        let id = |claim| {
+            token
+                .text(claim)
+                .and_then(|text| Uuid::try_parse(text).ok())
+        };
         match (id("sub"), id("sid")) {
             (Some(user), Some(session)) => Ok(Self { user, session }),
             (None, _) | (_, None) => Err(Refusal::NotAUser),
@@ -55,9 +59,7 @@ impl Caller {
 /// Whether a session goes on, and its user may go on.
 pub(super) fn is_live(family: &Family, now: UnixTime) -> bool {
     let session = &family.session;
-    session.ended.is_none()
-        && session.expires.as_second() > now.seconds()
-        && !family.user.disabled
+    session.ended.is_none() && session.expires.as_second() > now.seconds() && !family.user.disabled
 }
 
 /// The token of a request. One by cookie is only taken for what changes something if a page of ours asks.
@@ -96,13 +98,13 @@ impl OwnToken {
             if token.len() > limit {
                 return Err(Refusal::Token(TokenError::TooLong { limit }));
             }
-            verify(token, &snapshot.issuers, |issuer| issuer == local, now).map_err(
-                |error| match error {
+            verify(token, &snapshot.issuers, |issuer| issuer == local, now).map_err(|error| {
+                match error {
                     // Not the client's fault: the keys are not there yet.
                     TokenError::KeysUnavailable => Refusal::NoKeys,
                     error => Refusal::Token(error),
-                },
-            )?
+                }
+            })?
         };
         let revocations = call.service.revocations.load();
         if !revocations.is_current(now) {

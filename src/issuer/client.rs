@@ -68,7 +68,9 @@ impl Presented {
                 Some(_) => Err(Refusal::Client),
             };
         }
-        let client = known(store, &self.id).await?.filter(|client| !client.disabled);
+        let client = known(store, &self.id)
+            .await?
+            .filter(|client| !client.disabled);
         let secret = client.as_ref().and_then(|client| client.secret);
         let proven = self.has(secret);
         client
@@ -121,7 +123,11 @@ impl KnownClient {
 /// The client of that id. An id that none can have is not looked for: a database may not take it.
 async fn known(store: &Store, id: &str) -> Result<Option<Client>, StoreError> {
     let possible = id.bytes().all(|byte| byte.is_ascii_graphic()) && id.len() <= 255;
-    if possible { store.client(id).await } else { Ok(None) }
+    if possible {
+        store.client(id).await
+    } else {
+        Ok(None)
+    }
 }
 
 /// Basic credentials (RFC 7617), whose two halves are form-encoded (RFC 6749 §2.3.1).

@@ -75,7 +75,11 @@ impl<'c> Cookies<'c> {
             Token::Access => (self.access_name(), "/", "Lax"),
             Token::Refresh => (self.refresh_name(), self.path(), "Strict"),
         };
-        let secure = if self.local.url.secure { "; Secure" } else { "" };
+        let secure = if self.local.url.secure {
+            "; Secure"
+        } else {
+            ""
+        };
         let seconds = kept.as_secs();
         let cookie = format!(
             "{name}={value}; Path={path}; Max-Age={seconds}; HttpOnly{secure}; SameSite={same_site}"

@@ -110,7 +110,10 @@ mod tests {
             ("/password", Place::Password),
             ("/jwks.json", Place::KeySet),
             ("/.well-known/openid-configuration", Place::Metadata),
-            (&format!("/sessions/{id}"), Place::Session(id.parse().unwrap())),
+            (
+                &format!("/sessions/{id}"),
+                Place::Session(id.parse().unwrap()),
+            ),
         ] {
             for own in ["", "/auth", "/a/b"] {
                 assert_eq!(Place::find(&format!("{own}{path}"), own), Some(place));
@@ -157,10 +160,16 @@ mod tests {
             (Place::Session(Uuid::nil()), &["DELETE", "OPTIONS"]),
             (Place::KeySet, &["GET", "HEAD", "OPTIONS"]),
         ] {
-            for method in ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "post"] {
+            for method in [
+                "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "post",
+            ] {
                 let method = Method::from_bytes(method.as_bytes()).unwrap();
                 let found = place.check(&method).is_ok();
-                assert_eq!(found, served.contains(&method.as_str()), "{place:?} {method}");
+                assert_eq!(
+                    found,
+                    served.contains(&method.as_str()),
+                    "{place:?} {method}"
+                );
             }
         }
     }

@@ -172,9 +172,7 @@ impl Refusal {
             Self::GrantType => Parts(BAD, "unsupported_grant_type", "there is no such grant here"),
             Self::Password => Parts(UNAUTHORIZED, "invalid_grant", "wrong name or password"),
             // No 401: the token is good.
-            Self::CurrentPassword => {
-                Parts(BAD, "invalid_grant", "the current password is wrong")
-            }
+            Self::CurrentPassword => Parts(BAD, "invalid_grant", "the current password is wrong"),
             Self::Grant => Parts(BAD, "invalid_grant", grant),
             Self::Scope => Parts(BAD, "invalid_scope", "malformed, or more than is granted"),
             Self::TooManyAttempts(_) => Parts(

@@ -255,10 +255,7 @@ impl Call {
     /// # Errors
     /// `NoEndpoint`, if there is none any more.
     pub(super) fn local(&self) -> Result<&LocalIssuer, Refusal> {
-        self.config
-            .local_issuer
-            .as_ref()
-            .ok_or(Refusal::NoEndpoint)
+        self.config.local_issuer.as_ref().ok_or(Refusal::NoEndpoint)
     }
 
     /// The store.
@@ -323,3 +320,6 @@ fn options(place: Place) -> Answer {
     answer.headers_mut().insert(header::ALLOW, allow);
     answer
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,9 +16,7 @@ pub(in crate::issuer) async fn password(call: &Call) -> Result<Ready, Refusal> {
     let (current, new) = (given.password("current")?, given.password("new")?);
     match change(call, &caller, current, new).await {
         Ok(answer) => Ok(call.at_fixed_time(answer)),
-        Err(Refusal::Password) => {
-            Ok(call.at_fixed_time(call.refusal(Refusal::CurrentPassword)))
-        }
+        Err(Refusal::Password) => Ok(call.at_fixed_time(call.refusal(Refusal::CurrentPassword))),
         Err(refusal) => Err(refusal),
     }
 }

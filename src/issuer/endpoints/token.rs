@@ -35,11 +35,7 @@ pub(in crate::issuer) async fn token(call: &Call) -> Result<Ready, Refusal> {
 }
 
 /// RFC 6749 §4.4: for those that have proven themselves.
-fn for_itself(
-    call: &Call,
-    given: &Parameters,
-    client: &KnownClient,
-) -> Result<Answer, Refusal> {
+fn for_itself(call: &Call, given: &Parameters, client: &KnownClient) -> Result<Answer, Refusal> {
     let KnownClient::Added(added) = client else {
         return Err(Refusal::UnauthorizedClient);
     };
@@ -52,11 +48,7 @@ fn for_itself(
 }
 
 /// RFC 6749 §4.3.
-async fn password(
-    call: &Call,
-    given: &Parameters,
-    client: &KnownClient,
-) -> Result<Ready, Refusal> {
+async fn password(call: &Call, given: &Parameters, client: &KnownClient) -> Result<Ready, Refusal> {
     let username = given.required("username")?;
     let password = given.password("password")?;
     let asked = asked_scopes(given)?;
@@ -132,9 +124,15 @@ async fn rotate(
     if call.secrets.ring.signer().is_none() {
         return Err(Refusal::NoKeys);
     }
-    let next = presented.generation().checked_add(1).ok_or(Refusal::Grant)?;
+    let next = presented
+        .generation()
+        .checked_add(1)
+        .ok_or(Refusal::Grant)?;
     let successor = secret.token(presented.session(), next);
-    let (session, outcome) = match store.refresh(&rotation(call, client, &presented, &successor)?).await? {
+    let (session, outcome) = match store
+        .refresh(&rotation(call, client, &presented, &successor)?)
+        .await?
+    {
         Refreshed::Rotated(session) => (session, Refresh::Rotated),
         Refreshed::Repeated(session) => (session, Refresh::Repeated),
         Refreshed::Over | Refreshed::Unknown => return Err(Refusal::Grant),

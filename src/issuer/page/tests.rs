@@ -2,9 +2,8 @@
 
 use http::header::{CONTENT_SECURITY_POLICY, LOCATION, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Method};
-use tokio::sync::oneshot;
 
-use crate::issuer::IssuerRequest;
+use crate::issuer::service::Asked as Request;
 use crate::snapshot::Endpoint;
 
 use super::*;
@@ -192,7 +191,7 @@ fn where_to_go_is_carried_through_a_failed_attempt_and_nowhere_else() {
     assert!(!html.contains("evil"), "{html}");
 }
 
-fn request(target: &str, body: &'static str) -> IssuerRequest {
+fn request(target: &str, body: &'static str) -> Request {
     let (path, query) = match target.split_once('?') {
         Some((path, query)) => (path, Some(query.into())),
         None => (target, None),
@@ -207,7 +206,7 @@ fn request(target: &str, body: &'static str) -> IssuerRequest {
             "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8",
         ),
     ];
-    IssuerRequest {
+    Request {
         endpoint: Endpoint::Issuer,
         method: Method::POST,
         path: path.into(),
@@ -216,9 +215,7 @@ fn request(target: &str, body: &'static str) -> IssuerRequest {
             fields.map(|(name, value)| (name, HeaderValue::from_static(value))),
         ),
         client: [127, 0, 0, 1].into(),
-        secure: true,
         body: Bytes::from_static(body.as_bytes()),
-        reply: oneshot::channel().0,
     }
 }
 
@@ -346,7 +343,12 @@ fn what_a_program_sends_is_no_form_of_the_page() {
         request("/elsewhere/login", ""),
         get,
     ] {
-        assert_eq!(SentForm::take("/auth", &mut request), None, "{request:?}");
+        assert_eq!(
+            SentForm::take("/auth", &mut request),
+            None,
+            "{}",
+            request.path
+        );
     }
     let mut at_root = request("/login", "");
     assert!(SentForm::take("", &mut at_root).is_some());

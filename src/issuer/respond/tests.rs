@@ -28,19 +28,39 @@ fn each_refusal_has_its_status_and_code() {
         (Refusal::Password, 401, "invalid_grant"),
         (Refusal::Grant, 400, "invalid_grant"),
         (Refusal::Scope, 400, "invalid_scope"),
-        (Refusal::TooManyAttempts(Duration::from_millis(1)), 429, "too_many_attempts"),
+        (
+            Refusal::TooManyAttempts(Duration::from_millis(1)),
+            429,
+            "too_many_attempts",
+        ),
         (Refusal::NoToken, 401, "missing_token"),
         (Refusal::Credentials, 400, "invalid_request"),
-        (Refusal::Token(TokenError::BadSignature), 401, "invalid_token"),
+        (
+            Refusal::Token(TokenError::BadSignature),
+            401,
+            "invalid_token",
+        ),
         (Refusal::Revoked, 401, "invalid_token"),
         (Refusal::NotAUser, 403, "access_denied"),
         (Refusal::CrossOrigin, 403, "cross_origin"),
         (Refusal::NoSession, 404, "not_found"),
         (Refusal::Revocations, 503, "temporarily_unavailable"),
         (HashingError::Full.into(), 503, "temporarily_unavailable"),
-        (HashingError::Exhausted(Exhausted).into(), 503, "temporarily_unavailable"),
-        (StoreError::Unavailable("x".into()).into(), 503, "temporarily_unavailable"),
-        (StoreError::Corrupt("hash of alice".into()).into(), 500, "server_error"),
+        (
+            HashingError::Exhausted(Exhausted).into(),
+            503,
+            "temporarily_unavailable",
+        ),
+        (
+            StoreError::Unavailable("x".into()).into(),
+            503,
+            "temporarily_unavailable",
+        ),
+        (
+            StoreError::Corrupt("hash of alice".into()).into(),
+            500,
+            "server_error",
+        ),
         (SealError::Opened.into(), 500, "server_error"),
     ];
     for (refusal, status, code) in rows {
@@ -49,7 +69,10 @@ fn each_refusal_has_its_status_and_code() {
         assert_eq!(answer.status().as_u16(), status, "{shown}");
         assert_eq!(body(&answer)["error"], code, "{shown}");
         // RFC 6749 §5.2: neither `"` nor `\`, and no details of ours.
-        let description = body(&answer)["error_description"].as_str().unwrap().to_owned();
+        let description = body(&answer)["error_description"]
+            .as_str()
+            .unwrap()
+            .to_owned();
         assert!(!description.is_empty(), "{shown}");
         let plain = |c: char| matches!(c, ' '..='~') && c != '"' && c != '\\';
         assert!(description.chars().all(plain), "{description}");
@@ -57,7 +80,10 @@ fn each_refusal_has_its_status_and_code() {
         assert_eq!(field(&answer, "cache-control"), Some("no-store"));
         assert_eq!(field(&answer, "pragma"), Some("no-cache"));
         assert_eq!(field(&answer, "referrer-policy"), Some("no-referrer"));
-        assert_eq!(field(&answer, "retry-after").is_some(), status == 503 || status == 429);
+        assert_eq!(
+            field(&answer, "retry-after").is_some(),
+            status == 503 || status == 429
+        );
     }
 }
 
@@ -65,7 +91,10 @@ fn each_refusal_has_its_status_and_code() {
 fn who_has_to_wait_is_told_how_long_in_whole_seconds() {
     for (millis, seconds) in [(1, "1"), (1000, "1"), (1001, "2"), (300_000, "300")] {
         let refusal = Refusal::TooManyAttempts(Duration::from_millis(millis));
-        assert_eq!(field(&refusal.into_answer("api"), "retry-after"), Some(seconds));
+        assert_eq!(
+            field(&refusal.into_answer("api"), "retry-after"),
+            Some(seconds)
+        );
     }
     let full = Refusal::from(HashingError::Full).into_answer("api");
     assert_eq!(field(&full, "retry-after"), Some("1"));
@@ -74,10 +103,19 @@ fn who_has_to_wait_is_told_how_long_in_whole_seconds() {
 #[test]
 fn challenges_say_what_is_missing() {
     for (refusal, expected) in [
-        (Refusal::Client, Some("Basic realm=\"api\", charset=\"UTF-8\"")),
+        (
+            Refusal::Client,
+            Some("Basic realm=\"api\", charset=\"UTF-8\""),
+        ),
         (Refusal::NoToken, Some("Bearer realm=\"api\"")),
-        (Refusal::Credentials, Some("Bearer realm=\"api\", error=\"invalid_request\"")),
-        (Refusal::Revoked, Some("Bearer realm=\"api\", error=\"invalid_token\"")),
+        (
+            Refusal::Credentials,
+            Some("Bearer realm=\"api\", error=\"invalid_request\""),
+        ),
+        (
+            Refusal::Revoked,
+            Some("Bearer realm=\"api\", error=\"invalid_token\""),
+        ),
         (Refusal::Password, None),
         (Refusal::Grant, None),
     ] {
@@ -90,7 +128,10 @@ fn challenges_say_what_is_missing() {
 fn paths_and_methods_that_are_not_there_are_problems() {
     let answer = Refusal::NoEndpoint.into_answer("api");
     assert_eq!(answer.status(), 404);
-    assert_eq!(field(&answer, "content-type"), Some("application/problem+json"));
+    assert_eq!(
+        field(&answer, "content-type"),
+        Some("application/problem+json")
+    );
     assert_eq!(body(&answer)["status"], 404);
     let answer = Refusal::Method("POST, OPTIONS").into_answer("api");
     assert_eq!(answer.status(), 405);
