@@ -1,6 +1,7 @@
 //! What the store may hold only sealed: private keys, and the secrets of refresh tokens.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
@@ -34,6 +35,7 @@ const SALT: &[u8] = b"portcullis sealed 1";
 /// A nonce is 96 random bits, so that one secret is good for 2³² sealings (NIST SP 800-38D §8.3): a sign-in is one of them.
 pub struct Sealer {
     key: RandomizedNonceKey,
+    made: Option<PathBuf>,
 }
 
 /// Why something that is sealed cannot be opened.
@@ -101,7 +103,16 @@ impl Sealer {
                  file, apart from those of the store; without it no session and no signing key can be read"
             );
         }
-        Self::new(&kept.secret).map_err(unsealed)
+        Ok(Self {
+            made: kept.made.then_some(kept.file),
+            ..Self::new(&kept.secret).map_err(unsealed)?
+        })
+    }
+
+    /// The file of the secret, if it was made just now: whoever has a terminal is told there.
+    #[must_use]
+    pub fn made(&self) -> Option<&Path> {
+        self.made.as_deref()
     }
 
     /// Whether this is the secret that the store was sealed with. The first one to ask says which that is; nobody changes it.
@@ -131,6 +142,7 @@ impl Sealer {
         let key = RandomizedNonceKey::new(&AES_256_GCM, &*key);
         Ok(Self {
             key: key.map_err(|_| SealError::Randomness)?,
+            made: None,
         })
     }
 

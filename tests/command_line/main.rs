@@ -8,6 +8,7 @@ mod commands;
 mod developing;
 mod process;
 mod remote;
+mod rotation;
 mod running;
 mod sessions;
 mod tokens;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::cli::config_file::ConfigFile;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::operator::Operator;
-use crate::cli::output::{printable, write_out};
+use crate::cli::output::{printable, write_err, write_out};
 use crate::cli::times::distance;
 use crate::clock::UnixTime;
 use crate::config::{ConfigErrors, LOCAL_ISSUER};
@@ -31,6 +31,12 @@ impl Rotate {
         let local = config.local_issuer.as_ref().ok_or(Failure::NoLocalIssuer)?;
         let sealer = Sealer::of(local, &config)
             .map_err(|error| Failure::Config(ConfigErrors(vec![error])))?;
+        if let Some(file) = sealer.made() {
+            write_err(format_args!(
+                "warning: an encryption key for the store was made: keep a copy of {}, apart from those of the store",
+                file.display()
+            ));
+        }
         let rotated = Operator::with_store(&self.config, |operator| {
             operator.ask(async |store, actor| {
                 rotate_by_hand(store, sealer, local.signing, self.now, actor).await
