@@ -11,7 +11,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::{JoinError, JoinHandle};
 
-use crate::admin::{self, AdminState};
+use crate::admin::{self, AdminState, StoredRevocations};
 use crate::clock::Clock;
 use crate::config::{Config, ConfigErrors};
 use crate::gate::Reason;
@@ -22,8 +22,10 @@ use crate::net::{ListenError, raise_open_files};
 use crate::proxy::{AccessLogSink, Publisher, SharedState, access_log};
 use crate::reload::{self, KeyFeed, ReloadHandle, ReloadReport, Source};
 use crate::revocation::RevocationSet;
+use crate::revocation_feed::{self, FeedParts, FeedStatus};
 use crate::server::{Drain, DrainHandle, Listeners, Pulse, WorkerParts, Workers};
 use crate::snapshot::{Fixtures, Snapshot};
+use crate::store::StoreHandle;
 use crate::telemetry;
 use crate::upstream;
 
@@ -62,6 +64,8 @@ pub struct Gateway {
     reload: ReloadHandle,
     addresses: Vec<SocketAddr>,
     admin_address: Option<SocketAddr>,
+    /// The feed ends with its last handle.
+    stored: Option<StoredRevocations>,
 }
 
 impl Gateway {
@@ -97,10 +101,21 @@ impl Gateway {
         let control = control_runtime()?;
         let mut feed = KeyFeed::new(&fixtures);
         let key_sources = feed.statuses();
-        let snapshot = control.block_on(prepared(snapshot, &mut feed));
+        let revocations = Arc::new(ArcSwap::from_pointee(RevocationSet::empty()));
+        let stored = {
+            let _entered = control.enter();
+            start_feed(&config, &revocations, &clock, &metrics)
+        };
+        let snapshot = control.block_on(async {
+            let (snapshot, ()) = tokio::join!(
+                prepared(snapshot, &mut feed),
+                revocations_loaded(stored.as_ref())
+            );
+            snapshot
+        });
         let snapshot: Publisher = Arc::new(ArcSwap::from_pointee(snapshot));
         let shared = Arc::new(SharedState {
-            revocations: Arc::new(ArcSwap::from_pointee(RevocationSet::empty())),
+            revocations,
             snapshot: Arc::clone(&snapshot),
             issuer: IssuerHandle::channel().0,
             clock,
@@ -117,7 +132,19 @@ impl Gateway {
         let workers = start_workers(&config, listeners, &shared, &metrics, sink, watched)?;
         let pulse = workers.pulse();
         if let Some(admin) = admin {
-            control.spawn(admin.serve(&shared, metrics, &reload, key_sources, pulse.clone()));
+            let state = AdminState {
+                shared: Arc::clone(&shared),
+                metrics,
+                reload: reload.clone(),
+                key_sources,
+                revocations: stored.clone(),
+                silence: {
+                    let pulse = pulse.clone();
+                    Box::new(move || pulse.silence())
+                },
+                started: shared.clock.now(),
+            };
+            control.spawn(admin::serve(admin.listener, Arc::new(state)));
         }
         let workers = control.spawn_blocking(move || workers.join());
         Ok(Self {
@@ -129,6 +156,7 @@ impl Gateway {
             reload,
             addresses,
             admin_address,
+            stored,
         })
     }
 
@@ -142,6 +170,12 @@ impl Gateway {
     #[must_use]
     pub fn admin_address(&self) -> Option<SocketAddr> {
         self.admin_address
+    }
+
+    /// What is known of the revocations, where there is a store.
+    #[must_use]
+    pub fn revocations(&self) -> Option<FeedStatus> {
+        self.stored.as_ref().map(|stored| stored.feed.status())
     }
 
     /// Reloads: the same as HUP and `POST /reload`.
@@ -239,6 +273,10 @@ const GIVE_BACK_TICK: Duration = Duration::from_secs(2);
 /// they are there, and all others are served.
 const FIRST_FETCH: Duration = Duration::from_secs(2);
 
+/// Longest that a start waits for the revocations of the store. Then those of the copy on disk are in force, if it is young
+/// enough.
+const FIRST_LOAD: Duration = Duration::from_secs(2);
+
 /// Longest that a start waits for names: a worker resolves for itself what is missing then.
 const FIRST_RESOLVE: Duration = Duration::from_secs(1);
 
@@ -270,25 +308,6 @@ impl AdminSocket {
             Ok(Self { listener, address })
         };
         bind().map_err(|source| ListenError { address, source })
-    }
-
-    fn serve(
-        self,
-        shared: &Arc<SharedState>,
-        metrics: Arc<Metrics>,
-        reload: &ReloadHandle,
-        key_sources: Arc<KeySourceStatuses>,
-        pulse: Pulse,
-    ) -> impl Future<Output = ()> + Send + use<> {
-        let state = AdminState {
-            shared: Arc::clone(shared),
-            metrics,
-            reload: reload.clone(),
-            key_sources,
-            silence: Box::new(move || pulse.silence()),
-            started: shared.clock.now(),
-        };
-        admin::serve(self.listener, Arc::new(state))
     }
 }
 
@@ -327,6 +346,35 @@ async fn prepared(mut snapshot: Snapshot, feed: &mut KeyFeed) -> Snapshot {
         feed.first_fetches(FIRST_FETCH)
     );
     feed.take_first(snapshot)
+}
+
+/// Opens the store and starts to follow its revocations, where there is one. From here on no token is admitted before they are
+/// loaded, unless the configuration says so.
+fn start_feed(
+    config: &Config,
+    sets: &Arc<ArcSwap<RevocationSet>>,
+    clock: &Clock,
+    metrics: &Arc<Metrics>,
+) -> Option<StoredRevocations> {
+    let store_config = config.store.as_ref()?;
+    let store = StoreHandle::open(store_config.url.clone());
+    let feed = revocation_feed::start(FeedParts {
+        store: store.clone(),
+        sets: Arc::clone(sets),
+        clock: clock.clone(),
+        state_directory: config.state_directory.clone(),
+        config: store_config,
+        metrics: Arc::clone(metrics),
+    });
+    Some(StoredRevocations { store, feed })
+}
+
+async fn revocations_loaded(stored: Option<&StoredRevocations>) {
+    if let Some(stored) = stored
+        && !stored.feed.first_load(FIRST_LOAD).await
+    {
+        tracing::warn!("revocations are not loaded from the store yet; starting all the same");
+    }
 }
 
 /// Resolves every name once before the first request, for a bounded time.

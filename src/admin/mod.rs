@@ -5,10 +5,12 @@
 mod access;
 mod keys;
 mod problem;
+mod revocations;
 mod routes;
 mod serve;
 mod spare;
 mod status;
 
+pub use revocations::StoredRevocations;
 pub use routes::AdminState;
 pub use serve::serve;

@@ -13,6 +13,7 @@ use hyper::body::Body;
 use tokio::task::spawn_blocking;
 
 use crate::clock::UnixTime;
+use crate::config::StoreFailure;
 use crate::keys::KeySourceStatuses;
 use crate::metrics::Metrics;
 use crate::proxy::SharedState;
@@ -21,6 +22,7 @@ use crate::reload::ReloadHandle;
 use super::access::permits;
 use super::keys::{KeysReport, no_usable_key, refresh_keys};
 use super::problem::{Answer, answer, denied, json, method_not_allowed, not_found, problem};
+use super::revocations::{self, StoredRevocations};
 use super::status::Status;
 
 /// A worker that has not beaten for this long is stuck.
@@ -41,6 +43,9 @@ GET  /status              what is in force, as JSON
 GET  /metrics             for Prometheus
 GET  /keys                the keys of each issuer, where they come from, and which can go, as JSON
 POST /keys/refresh        fetches remote keys now, of all issuers or of one: {\"issuer\": \"NAME\"}
+GET  /revocations         how many are in force, and how old the list is, as JSON
+POST /revocations         revokes: {\"issuer\": \"NAME\", \"sub\": \"alice\"}, or jti, sid, client, kid, \"all\": true;
+                          with \"before\": \"now\"; with \"remove\": true it takes back
 POST /reload              reads configuration, keys and certificates again; ?dry_run=true only says what would change,
                           as does the body {\"dry_run\": true} (Content-Type: application/json)
 ";
@@ -55,6 +60,8 @@ pub struct AdminState {
     pub reload: ReloadHandle,
     /// What is known of remote keys.
     pub key_sources: Arc<KeySourceStatuses>,
+    /// Revocations, where there is a store.
+    pub revocations: Option<StoredRevocations>,
     /// The longest silence of a worker.
     pub silence: Box<dyn Fn() -> Duration + Send + Sync>,
     /// When the process started.
@@ -71,6 +78,7 @@ enum Endpoint {
     Metrics,
     Keys,
     KeysRefresh,
+    Revocations,
     Reload,
 }
 
@@ -84,6 +92,7 @@ impl Endpoint {
             "/metrics" => Some(Self::Metrics),
             "/keys" => Some(Self::Keys),
             "/keys/refresh" => Some(Self::KeysRefresh),
+            "/revocations" => Some(Self::Revocations),
             "/reload" => Some(Self::Reload),
             _ => None,
         }
@@ -95,6 +104,7 @@ impl Endpoint {
             Self::Root | Self::Livez | Self::Readyz | Self::Status | Self::Metrics | Self::Keys => {
                 "GET, HEAD"
             }
+            Self::Revocations => "GET, HEAD, POST",
             Self::KeysRefresh | Self::Reload => "POST",
         }
     }
@@ -131,6 +141,16 @@ where
         Endpoint::Metrics => metrics(Arc::clone(&state.metrics)).await,
         Endpoint::Keys => json(StatusCode::OK, &KeysReport::of(state)),
         Endpoint::KeysRefresh => refresh(state, body).await,
+        Endpoint::Revocations if head.method == Method::POST => match read(body).await {
+            Ok(body) => {
+                let now = state.shared.clock.now();
+                revocations::change(state.revocations.as_ref(), &config, &body, now).await
+            }
+            Err(problem) => problem,
+        },
+        Endpoint::Revocations => {
+            revocations::show(state.revocations.as_ref(), state.shared.clock.now())
+        }
         Endpoint::Reload => reload(state, query, body).await,
     }
 }
@@ -148,36 +168,55 @@ fn livez(silence: Duration) -> Answer {
 struct Check {
     name: String,
     problem: Option<String>,
+    /// Whether it can serve all the same.
+    is_ready: bool,
+}
+
+impl Check {
+    /// Of something without which it cannot serve.
+    fn needed(name: String, problem: Option<String>) -> Self {
+        Self {
+            name,
+            is_ready: problem.is_none(),
+            problem,
+        }
+    }
 }
 
 fn checks(state: &AdminState) -> Vec<Check> {
     let draining = state.shared.draining.load(Ordering::Relaxed);
+    let now = state.shared.clock.now();
     let snapshot = state.shared.snapshot.load();
-    let issuers = snapshot.issuers.iter();
-    std::iter::once(Check {
-        name: "serving".to_owned(),
-        problem: draining.then(|| "draining".to_owned()),
-    })
-    .chain(issuers.map(|issuer| Check {
-        name: format!("keys of issuer {}", issuer.name),
-        problem: issuer.keys.is_empty().then(|| {
-            no_usable_key(
-                &state.key_sources.of(&issuer.name),
-                state.shared.clock.now(),
-            )
-        }),
-    }))
-    .collect()
+    let serving = draining.then(|| "draining".to_owned());
+    let mut checks = vec![Check::needed("serving".to_owned(), serving)];
+    checks.extend(snapshot.issuers.iter().map(|issuer| {
+        let problem = issuer
+            .keys
+            .is_empty()
+            .then(|| no_usable_key(&state.key_sources.of(&issuer.name), now));
+        Check::needed(format!("keys of issuer {}", issuer.name), problem)
+    }));
+    checks.extend(state.revocations.as_ref().map(|stored| {
+        let status = stored.feed.status();
+        let check = Check::needed("revocations".to_owned(), status.problem(now));
+        Check {
+            is_ready: check.is_ready || status.fail == StoreFailure::Open,
+            ..check
+        }
+    }));
+    checks
 }
 
-/// `verbose` lists everything that was looked at; otherwise only what is wrong.
+/// `verbose` lists everything that was looked at; otherwise only what is wrong. What is wrong and does not matter enough is
+/// marked `!`.
 fn readyz(checks: &[Check], verbose: bool) -> Answer {
-    let ready = checks.iter().all(|check| check.problem.is_none());
+    let ready = checks.iter().all(|check| check.is_ready);
     let mut text = String::new();
     for check in checks {
+        let mark = if check.is_ready { '!' } else { '-' };
         // Writing into a String cannot fail.
         let _ = match &check.problem {
-            Some(problem) => writeln!(text, "[-] {}: {problem}", check.name),
+            Some(problem) => writeln!(text, "[{mark}] {}: {problem}", check.name),
             None if verbose => writeln!(text, "[+] {}: ok", check.name),
             None => Ok(()),
         };

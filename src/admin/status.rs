@@ -14,6 +14,7 @@ use crate::reload::{ReloadHandle, ReloadReport};
 use crate::upstream::{AddressReport, Upstream};
 
 use super::keys::{IssuerKeysReport, KeyReport, SkippedReport, SourceReport, all_of};
+use super::revocations::RevocationsReport;
 use super::routes::AdminState;
 
 /// Everything that an operator may ask about what is in force. Times are RFC 3339 in UTC.
@@ -34,6 +35,8 @@ pub(super) struct Status {
     issuers: Vec<IssuerStatus>,
     certificates: Vec<CertificateStatus>,
     upstreams: Vec<UpstreamStatus>,
+    /// `null` without a store.
+    revocations: Option<RevocationsReport>,
     /// `null` until there was one.
     last_reload: Option<ReloadReport>,
 }
@@ -130,6 +133,10 @@ impl Status {
                 .map(|certificate| CertificateStatus::of(certificate, now))
                 .collect(),
             upstreams: snapshot.upstreams.iter().map(UpstreamStatus::of).collect(),
+            revocations: state
+                .revocations
+                .as_ref()
+                .map(|stored| RevocationsReport::of(&stored.feed.status(), now)),
             last_reload: state.reload.last(),
         }
     }

@@ -121,6 +121,11 @@ impl AdminError {
 }
 
 impl AdminOptions {
+    /// Whether a listener was named on the command line.
+    pub(super) fn is_named(&self) -> bool {
+        self.admin.is_some()
+    }
+
     /// The configuration that says where to ask.
     pub(super) fn config(&self) -> &ConfigFile {
         &self.config

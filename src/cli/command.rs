@@ -16,6 +16,7 @@ use super::keys::Keys;
 use super::man::Manual;
 use super::output::{Colour, Paint, write_err};
 use super::reload::Reload;
+use super::revoke::Revoke;
 use super::run::Run;
 use super::session::Session;
 use super::status::Status;
@@ -58,6 +59,7 @@ enum Command {
     #[command(subcommand)]
     Session(Session),
     Audit(Audit),
+    Revoke(Box<Revoke>),
     Reload(Reload),
     Status(Status),
     Healthcheck(Healthcheck),
@@ -110,6 +112,7 @@ impl Cli {
             Some(Command::Client(client)) => client.execute(),
             Some(Command::Session(session)) => session.execute(),
             Some(Command::Audit(audit)) => audit.execute(),
+            Some(Command::Revoke(revoke)) => revoke.execute(),
             Some(Command::Reload(reload)) => reload.execute(),
             Some(Command::Status(status)) => status.execute(),
             Some(Command::Healthcheck(healthcheck)) => healthcheck.execute(),
@@ -177,6 +180,11 @@ mod tests {
             "session end --user alice",
             "session end --all",
             "audit --user alice --limit 10 --json",
+            "revoke --jti 4f1c --issuer corp --exp 2026-01-31T12:00:00Z",
+            "revoke --sub alice --before now -c gateway.toml",
+            "revoke --all --before 1769860800 --until 2026-12-31T00:00:00Z --json",
+            "revoke --client app --remove --admin http://127.0.0.1:8081",
+            "revoke list --json -c gateway.toml",
             "reload --dry-run --admin http://127.0.0.1:8081",
             "status --json",
             "healthcheck --live",

@@ -12,6 +12,7 @@ use crate::issuer::{KeyCheckError, RotateError};
 use crate::jwt::KeyError;
 use crate::keys::KeysError;
 use crate::passwords::{Exhausted, PasswordError};
+use crate::revocation_feed::RevocationRequestError;
 use crate::store::{ClientError, StoreError};
 
 use super::admin_client::AdminError;
@@ -142,6 +143,9 @@ pub(super) enum Failure {
         "the configuration has no [local_issuer]: there are neither sessions nor keys of our own"
     )]
     NoLocalIssuer,
+    /// What is asked for cannot be revoked.
+    #[error(transparent)]
+    Revocation(#[from] RevocationRequestError),
     /// There is no session of this id.
     #[error("there is no session {0}")]
     NoSession(Uuid),
@@ -167,7 +171,7 @@ impl Failure {
             | Self::RefusedSettings { .. }
             | Self::Keys(_)
             | Self::NoLocalIssuer => Exit::CONFIG,
-            Self::Usage(_) | Self::Client(_) => Exit::USAGE,
+            Self::Usage(_) | Self::Client(_) | Self::Revocation(_) => Exit::USAGE,
             Self::Start(error) | Self::Taken { error, .. } => exit_of_start(error),
             Self::Store(error) => exit_of_store(error),
             Self::Rotate(error) => exit_of_rotation(error),

@@ -23,6 +23,7 @@ mod one_task;
 mod operator;
 mod output;
 mod reload;
+mod revoke;
 mod run;
 mod session;
 mod state_directory;

@@ -262,6 +262,33 @@ impl RevocationRequest {
 }
 
 impl StoreChange {
+    /// What was done, for who asked: `number` is what [`Self::apply`] said. Times are RFC 3339 in UTC.
+    #[must_use]
+    pub fn report(&self, number: Option<i64>) -> Json {
+        let shown =
+            |moment: Option<i64>| moment.map(|seconds| UnixTime::from_seconds(seconds).to_string());
+        match self {
+            Self::Revoke(revocation) => json!({
+                "number": number,
+                "issuer": revocation.issuer,
+                "kind": revocation.kind,
+                "value": revocation.value,
+                "before": shown(revocation.before),
+                "until": shown(revocation.until),
+            }),
+            Self::Remove {
+                issuer,
+                kind,
+                value,
+            } => json!({
+                "removed": number.is_some(),
+                "issuer": issuer,
+                "kind": kind.name(),
+                "value": value,
+            }),
+        }
+    }
+
     /// Does it: the number of the revocation. `None`: there was none to be taken back.
     ///
     /// # Errors

@@ -47,6 +47,7 @@ pub(in crate::admin) fn state_of(snapshot: Snapshot, silence: u64) -> AdminState
         }),
         metrics: Metrics::new(1, &[]),
         key_sources: Arc::default(),
+        revocations: None,
         silence: Box::new(move || Duration::from_secs(silence)),
         started,
     }
@@ -98,6 +99,9 @@ async fn every_endpoint_answers_its_own_methods() {
         ("GET", "/keys/refresh", 405),
         ("GET", "/keys/", 404),
         ("GET", "/metrics", 200),
+        ("GET", "/revocations", 404),
+        ("POST", "/revocations", 404),
+        ("DELETE", "/revocations", 405),
         ("POST", "/reload", 200),
         ("GET", "/reload", 405),
         ("POST", "/status", 405),
@@ -177,6 +181,7 @@ async fn status_shows_what_is_in_force() {
         "issuers": [],
         "certificates": [],
         "upstreams": [],
+        "revocations": null,
         "last_reload": null,
     });
     assert_eq!(seen.json(), expected);
