@@ -22,6 +22,7 @@ use crate::store::{LocalTokens, Store, StoreHandle};
 
 use super::answer_time::AnswerTimes;
 use super::attempts::Attempts;
+use super::cookies::Cookies;
 use super::hashing::Hashing;
 use super::page::SentForm;
 use super::place::Place;
@@ -183,7 +184,10 @@ impl Service {
             .page
             .then(|| SentForm::take(&local.url.path, &mut asked))
             .flatten();
-        let refused = form.as_ref().and_then(|form| form.refused(&asked.body));
+        let refused = form.as_ref().and_then(|form| {
+            let is_own = Cookies::of(local).is_some_and(|own| own.is_same_origin(&asked.headers));
+            form.refused(is_own, &asked.body)
+        });
         if let Some(answer) = refused {
             return answer.into();
         }

@@ -63,8 +63,14 @@ impl SentForm {
         })
     }
 
-    /// The answer to a form that needs no endpoint to be refused: of two new passwords that differ.
-    pub(in crate::issuer) fn refused(&self, body: &[u8]) -> Option<Response<Bytes>> {
+    /// The answer to a form that reaches no endpoint: one of another site (`is_own` tells), or two new passwords that differ.
+    ///
+    /// Endpoints refuse what a foreign page does by a cookie. This refuses also what it does without one: a failed sign-in
+    /// would be told on our page, in our words.
+    pub(in crate::issuer) fn refused(&self, is_own: bool, body: &[u8]) -> Option<Response<Bytes>> {
+        if !is_own {
+            return Some(failed(StatusCode::FORBIDDEN));
+        }
         if self.action != Action::ChangePassword {
             return None;
         }

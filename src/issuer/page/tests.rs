@@ -298,6 +298,19 @@ fn a_form_of_another_site_gets_no_cookie_and_no_redirect() {
 }
 
 #[test]
+fn a_form_of_another_site_reaches_no_endpoint() {
+    for target in [
+        "/auth/login",
+        "/auth/token",
+        "/auth/logout",
+        "/auth/password",
+    ] {
+        let answer = sent(target).refused(false, b"new=a&again=b").expect(target);
+        assert_eq!(answer.status(), 403, "{target}");
+    }
+}
+
+#[test]
 fn a_session_is_ended_as_a_program_ends_it() {
     let mut request = request(&format!("/auth/sessions/{SESSION}"), "x=1");
     assert!(SentForm::take("/auth", &mut request).is_some());
@@ -314,11 +327,15 @@ fn two_new_passwords_must_be_one() {
         ("current=a&new=b&again=b&again=b", true),
         ("current=a&new=%C3%A9&again=%C3%A9", false),
     ] {
-        let answer = sent("/auth/password").refused(body.as_bytes());
+        let answer = sent("/auth/password").refused(true, body.as_bytes());
         assert_eq!(answer.is_some(), refused, "{body}");
         assert!(answer.is_none_or(|answer| field(&answer, "location") == "/auth/?notice=differ"));
     }
-    assert!(sent("/auth/login").refused(b"new=a&again=b").is_none());
+    assert!(
+        sent("/auth/login")
+            .refused(true, b"new=a&again=b")
+            .is_none()
+    );
 }
 
 #[test]

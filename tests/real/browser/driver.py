@@ -69,8 +69,19 @@ class Browser(Part):
 
     def text(self, selector="body"):
         """What a person can read there; nothing where there is no such element."""
-        found = self.elements(selector)
-        return self.ask("GET", f"/element/{found[0]}/text") if found else ""
+        for _ in range(100):
+            try:
+                found = self.elements(selector)
+                return self.ask("GET", f"/element/{found[0]}/text") if found else ""
+            except LookupError as error:
+                # The next page came in between.
+                if "stale" not in str(error):
+                    raise
+        raise LookupError(f"no page stays: {selector}")
+
+    def says(self, *words):
+        """Whether one of the words comes: where another site leads to, a browser goes in its own time."""
+        return until(lambda: any(word in self.text() for word in words), 5)
 
     def label(self, selector):
         """Its accessible name."""
