@@ -1,5 +1,8 @@
 //! One process: from a configuration to a running gateway to an exit code.
 
+mod services;
+mod signals;
+
 use std::net::{SocketAddr, TcpListener};
 use std::ops::Deref;
 use std::sync::Arc;
@@ -8,26 +11,28 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::runtime::{Builder, Runtime};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::{JoinError, JoinHandle};
 
-use crate::admin::{self, AdminState, StoredRevocations};
+use crate::admin::{self, AdminState};
 use crate::clock::Clock;
 use crate::config::{Config, ConfigErrors};
 use crate::gate::Reason;
 use crate::issuer::IssuerHandle;
-use crate::keys::{KeySourceStatuses, RemoteKeySets};
+use crate::keys::RemoteKeySets;
 use crate::metrics::Metrics;
 use crate::net::{ListenError, raise_open_files};
 use crate::proxy::{AccessLogSink, Publisher, SharedState, access_log};
 use crate::reload::{self, KeyFeed, ReloadHandle, ReloadReport, Source};
 use crate::revocation::RevocationSet;
-use crate::revocation_feed::{self, FeedParts, FeedStatus};
+use crate::revocation_feed::FeedStatus;
 use crate::server::{Drain, DrainHandle, Listeners, Pulse, WorkerParts, Workers};
 use crate::snapshot::{Fixtures, Snapshot};
-use crate::store::StoreHandle;
 use crate::telemetry;
 use crate::upstream;
+
+use self::services::{ServiceParts, Services};
+use self::signals::Signals;
 
 /// What a gateway is started from.
 pub struct Options {
@@ -56,6 +61,8 @@ pub enum StartError {
 /// A running gateway. Dropping it cuts everything off.
 pub struct Gateway {
     control: Control,
+    /// `None` without a store, and when they have ended.
+    services: Option<Services>,
     shared: Arc<SharedState>,
     drain: DrainHandle,
     /// Ends when all workers have ended, or one has died: with the number of the dead one.
@@ -64,8 +71,6 @@ pub struct Gateway {
     reload: ReloadHandle,
     addresses: Vec<SocketAddr>,
     admin_address: Option<SocketAddr>,
-    /// The feed ends with its last handle.
-    stored: Option<StoredRevocations>,
 }
 
 impl Gateway {
@@ -87,8 +92,8 @@ impl Gateway {
         let fixtures = Fixtures {
             metrics: Arc::clone(&metrics),
             tickets: tickets()?,
-            clock: clock.clone(),
             keys: Arc::new(RemoteKeySets::new(&config.state_directory, clock.clone())),
+            clock,
         };
         let snapshot = Snapshot::build(config, None, &fixtures)?;
         let config = Arc::clone(&snapshot.config);
@@ -101,27 +106,8 @@ impl Gateway {
         let control = control_runtime()?;
         let mut feed = KeyFeed::new(&fixtures);
         let key_sources = feed.statuses();
-        let revocations = Arc::new(ArcSwap::from_pointee(RevocationSet::empty()));
-        let stored = {
-            let _entered = control.enter();
-            start_feed(&config, &revocations, &clock, &metrics)
-        };
-        let snapshot = control.block_on(async {
-            let (snapshot, ()) = tokio::join!(
-                prepared(snapshot, &mut feed),
-                revocations_loaded(stored.as_ref())
-            );
-            snapshot
-        });
-        let snapshot: Publisher = Arc::new(ArcSwap::from_pointee(snapshot));
-        let shared = Arc::new(SharedState {
-            revocations,
-            snapshot: Arc::clone(&snapshot),
-            issuer: IssuerHandle::channel().0,
-            clock,
-            draining: AtomicBool::new(false),
-            connections: AtomicUsize::new(0),
-        });
+        let (shared, services) = prepare(&control, snapshot, &fixtures, &mut feed)?;
+        let snapshot = Arc::clone(&shared.snapshot);
         control.spawn(keep_resolving(Arc::clone(&snapshot)));
         control.spawn(give_memory_back());
         let reload = {
@@ -137,7 +123,7 @@ impl Gateway {
                 metrics,
                 reload: reload.clone(),
                 key_sources,
-                revocations: stored.clone(),
+                revocations: services.as_ref().map(Services::revocations),
                 silence: {
                     let pulse = pulse.clone();
                     Box::new(move || pulse.silence())
@@ -149,6 +135,7 @@ impl Gateway {
         let workers = control.spawn_blocking(move || workers.join());
         Ok(Self {
             control,
+            services,
             shared,
             drain,
             workers,
@@ -156,7 +143,6 @@ impl Gateway {
             reload,
             addresses,
             admin_address,
-            stored,
         })
     }
 
@@ -172,10 +158,11 @@ impl Gateway {
         self.admin_address
     }
 
-    /// What is known of the revocations, where there is a store.
+    /// What is known of revocations, where there is a store.
     #[must_use]
     pub fn revocations(&self) -> Option<FeedStatus> {
-        self.stored.as_ref().map(|stored| stored.feed.status())
+        let services = self.services.as_ref()?;
+        Some(services.revocations().feed.status())
     }
 
     /// Reloads: the same as HUP and `POST /reload`.
@@ -190,6 +177,7 @@ impl Gateway {
         let ended = self
             .control
             .block_on(drained(&self.shared, &self.drain, &mut self.workers));
+        self.control.block_on(end_of(self.services.take()));
         ended.is_ok() && self.pulse.cut_off() == 0
     }
 
@@ -205,6 +193,7 @@ impl Gateway {
             tracing::info!("draining; a second signal ends at once");
             tokio::select! {
                 ended = drained(&self.shared, &self.drain, &mut self.workers) => {
+                    end_of(self.services.take()).await;
                     tracing::info!(connections_cut_off = self.pulse.cut_off(), "ended");
                     Ok(exit_code(&ended))
                 }
@@ -269,13 +258,9 @@ const RESOLVE_TICK: Duration = Duration::from_secs(1);
 /// How often free memory is returned: what was freed within a second stays for the next connections anyway.
 const GIVE_BACK_TICK: Duration = Duration::from_secs(2);
 
-/// Longest that a start waits for the keys of sources of which nothing is known. Without them their routes answer 503 until
-/// they are there, and all others are served.
+/// Longest that a start waits for the keys of sources of which nothing is known, and for the store. Without them their routes
+/// answer 503 until they are there, and all others are served.
 const FIRST_FETCH: Duration = Duration::from_secs(2);
-
-/// Longest that a start waits for the revocations of the store. Then those of the copy on disk are in force, if it is young
-/// enough.
-const FIRST_LOAD: Duration = Duration::from_secs(2);
 
 /// Longest that a start waits for names: a worker resolves for itself what is missing then.
 const FIRST_RESOLVE: Duration = Duration::from_secs(1);
@@ -338,42 +323,62 @@ fn start_workers(
     })
 }
 
-/// The first snapshot when names are resolved and keys are fetched, each for a bounded time.
-async fn prepared(mut snapshot: Snapshot, feed: &mut KeyFeed) -> Snapshot {
-    feed.settle(&mut snapshot).await;
-    tokio::join!(
-        resolve_upstreams(&snapshot),
-        feed.first_fetches(FIRST_FETCH)
-    );
-    feed.take_first(snapshot)
-}
-
-/// Opens the store and starts to follow its revocations, where there is one. From here on no token is admitted before they are
-/// loaded, unless the configuration says so.
-fn start_feed(
-    config: &Config,
-    sets: &Arc<ArcSwap<RevocationSet>>,
-    clock: &Clock,
-    metrics: &Arc<Metrics>,
-) -> Option<StoredRevocations> {
-    let store_config = config.store.as_ref()?;
-    let store = StoreHandle::open(store_config.url.clone());
-    let feed = revocation_feed::start(FeedParts {
-        store: store.clone(),
-        sets: Arc::clone(sets),
-        clock: clock.clone(),
-        state_directory: config.state_directory.clone(),
-        config: store_config,
-        metrics: Arc::clone(metrics),
+/// What workers share, with the first snapshot in force, and the services beside them.
+fn prepare(
+    control: &Runtime,
+    mut snapshot: Snapshot,
+    fixtures: &Fixtures,
+    feed: &mut KeyFeed,
+) -> Result<(Arc<SharedState>, Option<Services>), ConfigErrors> {
+    control.block_on(feed.settle(&mut snapshot));
+    let config = Arc::clone(&snapshot.config);
+    let (issuer, requests) = IssuerHandle::channel();
+    let shared = Arc::new(SharedState {
+        revocations: Arc::new(ArcSwap::from_pointee(RevocationSet::empty())),
+        snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
+        issuer,
+        clock: fixtures.clock.clone(),
+        draining: AtomicBool::new(false),
+        connections: AtomicUsize::new(0),
     });
-    Some(StoredRevocations { store, feed })
+    let services = {
+        let _entered = control.enter();
+        Services::start(ServiceParts {
+            config: &config,
+            fixtures,
+            requests,
+            revocations: &shared.revocations,
+            snapshot: &shared.snapshot,
+            tell: feed.teller(),
+        })
+        .map_err(|error| ConfigErrors(vec![error]))?
+    };
+    control.block_on(first_answers(&shared.snapshot, feed, services.as_ref()));
+    Ok((shared, services))
 }
 
-async fn revocations_loaded(stored: Option<&StoredRevocations>) {
-    if let Some(stored) = stored
-        && !stored.feed.first_load(FIRST_LOAD).await
-    {
-        tracing::warn!("revocations are not loaded from the store yet; starting all the same");
+/// Resolves names, fetches keys and asks the store, each for a bounded time, and puts into the first snapshot what came of it.
+async fn first_answers(snapshot: &Publisher, feed: &KeyFeed, services: Option<&Services>) {
+    let first = snapshot.load_full();
+    let asked = async {
+        if let Some(services) = services {
+            services.first_look(FIRST_FETCH).await;
+        }
+    };
+    tokio::join!(
+        resolve_upstreams(&first),
+        feed.first_fetches(FIRST_FETCH),
+        asked
+    );
+    if let Some(with_keys) = feed.take_first(&first) {
+        snapshot.store(Arc::new(with_keys));
+    }
+}
+
+/// Ends what the workers needed, when they have ended.
+async fn end_of(services: Option<Services>) {
+    if let Some(services) = services {
+        services.end().await;
     }
 }
 
@@ -432,44 +437,6 @@ fn exit_code(ended: &Result<(), usize>) -> u8 {
         Err(worker) => {
             tracing::error!(worker, "a worker thread died");
             1
-        }
-    }
-}
-
-/// The signals that mean something, and those that shall not kill.
-struct Signals {
-    hangup: Signal,
-    terminate: Signal,
-    interrupt: Signal,
-    quit: Signal,
-    user1: Signal,
-    user2: Signal,
-}
-
-impl Signals {
-    fn listen() -> std::io::Result<Self> {
-        Ok(Self {
-            hangup: signal(SignalKind::hangup())?,
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            quit: signal(SignalKind::quit())?,
-            user1: signal(SignalKind::user_defined1())?,
-            user2: signal(SignalKind::user_defined2())?,
-        })
-    }
-
-    /// Waits for TERM, INT or QUIT, and reloads at each HUP until then.
-    async fn end(&mut self, reload: &ReloadHandle) {
-        loop {
-            tokio::select! {
-                _ = self.terminate.recv() => return,
-                _ = self.interrupt.recv() => return,
-                _ = self.quit.recv() => return,
-                _ = self.hangup.recv() => drop(reload.reload(false).await),
-                // Standard output is never reopened, and no binary is swapped: their default would end the process.
-                _ = self.user1.recv() => {}
-                _ = self.user2.recv() => {}
-            }
         }
     }
 }

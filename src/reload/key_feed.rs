@@ -110,13 +110,12 @@ impl KeyFeed {
         })
     }
 
-    /// The first snapshot with what the first fetches gave.
+    /// The first snapshot with what the first fetches gave; `None` if they gave nothing.
     ///
     /// Takes as long as reading the sets: not for the workers of a runtime.
     #[must_use]
-    pub fn take_first(&self, snapshot: Snapshot) -> Snapshot {
-        let found = new_keys(&snapshot, &self.sets, |_| true);
-        found.map_or(snapshot, |found| found.snapshot)
+    pub fn take_first(&self, snapshot: &Snapshot) -> Option<Snapshot> {
+        new_keys(snapshot, &self.sets, |_| true).map(|found| found.snapshot)
     }
 }
 
