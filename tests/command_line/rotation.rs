@@ -53,8 +53,8 @@ fn the_first_key_signs_at_once_and_the_next_in_an_hour_or_a_minute() {
     let hurried = sandbox.ok(&["keys", "rotate", "--now", "-c", "gateway.toml"]);
     assert_eq!(kid(hurried.lines().next()), new);
     assert!(hurried.contains("is there already"), "{hurried}");
-    let revoke = format!("portcullis revoke --issuer local --kid {old}\n");
-    assert!(hurried.ends_with(&revoke), "{hurried}");
+    let revoke = format!("portcullis revoke --issuer local --kid {old} --until ");
+    assert!(hurried.contains(&revoke), "{hurried}");
     // Who did it is in the trail.
     let trail = sandbox.ok(&["audit"]);
     assert!(

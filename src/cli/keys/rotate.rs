@@ -77,8 +77,8 @@ fn render(rotated: &RotatedKeys, hurried: bool) -> String {
         let _ = writeln!(
             text,
             "By then each gateway of this store has looked at the keys, which it does every 30 seconds.\n\
-             If {kid} is lost, refuse all that it has signed, and signs until then:\n  \
-             portcullis revoke --issuer {LOCAL_ISSUER} --kid {kid}"
+             If {kid} is lost, refuse whatever it signs, for as long as it is in the set:\n  \
+             portcullis revoke --issuer {LOCAL_ISSUER} --kid {kid} --until {gone}"
         );
     }
     text
@@ -148,7 +148,9 @@ mod tests {
         );
         assert!(text.contains("every 30 seconds"), "{text}");
         assert!(
-            text.ends_with("portcullis revoke --issuer local --kid old\n"),
+            text.ends_with(
+                "portcullis revoke --issuer local --kid old --until 2026-09-22T15:13:20Z\n"
+            ),
             "{text}"
         );
     }
