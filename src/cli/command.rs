@@ -168,6 +168,7 @@ mod tests {
             "keys refresh corp --json",
             "keys rotate",
             "keys rotate --now -c gateway.toml",
+            "keys rotate --lost",
             "check --online --timeout 5",
             "client add billing --scope orders:read --scope orders:write",
             "client add app --public",

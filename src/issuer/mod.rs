@@ -32,7 +32,8 @@ pub use access_token::{AccessToken, MintError, Minted};
 pub use handle::{IssuerHandle, IssuerRequest, IssuerRequests};
 pub use refresh_token::{FamilySecret, RefreshToken};
 pub use rotation::{
-    KeyKeeper, KeyKeeperParts, RotateError, RotatedKey, RotatedKeys, TooManyKeys, rotate_by_hand,
+    Haste, KeyKeeper, KeyKeeperParts, RotateError, RotatedKey, RotatedKeys, TooManyKeys,
+    rotate_by_hand,
 };
 pub use sealed::{KeyCheckError, SealError, Sealer};
 pub use service::CatchUp;

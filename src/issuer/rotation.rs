@@ -13,7 +13,7 @@ use crate::store::{KeyPlan, SigningKeyRow};
 
 use super::signing_key::SpareKey;
 
-pub use by_hand::{RotateError, RotatedKey, RotatedKeys, rotate_by_hand};
+pub use by_hand::{Haste, RotateError, RotatedKey, RotatedKeys, rotate_by_hand};
 pub use keeper::{KeyKeeper, KeyKeeperParts};
 pub use plan::TooManyKeys;
 

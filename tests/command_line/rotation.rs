@@ -55,6 +55,8 @@ fn the_first_key_signs_at_once_and_the_next_in_an_hour_or_a_minute() {
     assert!(hurried.contains("is there already"), "{hurried}");
     let revoke = format!("portcullis revoke --issuer local --kid {old} --until ");
     assert!(hurried.contains(&revoke), "{hurried}");
+    let lost = sandbox.ok(&["keys", "rotate", "--lost"]);
+    assert!(lost.contains("leaves the JWK Set then"), "{lost}");
     // Who did it is in the trail.
     let trail = sandbox.ok(&["audit"]);
     assert!(

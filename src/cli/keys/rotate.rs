@@ -9,7 +9,7 @@ use crate::cli::output::{printable, write_err, write_out};
 use crate::cli::times::distance;
 use crate::clock::UnixTime;
 use crate::config::{ConfigErrors, LOCAL_ISSUER};
-use crate::issuer::{RotatedKey, RotatedKeys, Sealer, rotate_by_hand};
+use crate::issuer::{Haste, RotatedKey, RotatedKeys, Sealer, rotate_by_hand};
 
 /// Make the next signing key of the local issuer
 ///
@@ -19,9 +19,13 @@ use crate::issuer::{RotatedKey, RotatedKeys, Sealer, rotate_by_hand};
 pub(in crate::cli) struct Rotate {
     #[command(flatten)]
     config: ConfigFile,
-    /// It signs in a minute, when each gateway of the store has seen it: for a key that is lost
+    /// It signs in a minute, when each gateway of the store has seen it
     #[arg(long)]
     now: bool,
+    /// The key that signs now is lost: the next one signs in a minute, and the lost one leaves the JWK Set then, so that all its
+    /// tokens are refused
+    #[arg(long)]
+    lost: bool,
 }
 
 impl Rotate {
@@ -39,15 +43,23 @@ impl Rotate {
         }
         let rotated = Operator::with_store(&self.config, |operator| {
             operator.ask(async |store, actor| {
-                rotate_by_hand(store, sealer, local.signing, self.now, actor).await
+                rotate_by_hand(store, sealer, local.signing, self.haste(), actor).await
             })
         })?;
-        write_out(render(&rotated, self.now))?;
+        write_out(render(&rotated, self.haste()))?;
         Ok(Exit::OK)
+    }
+
+    fn haste(&self) -> Haste {
+        match (self.lost, self.now) {
+            (true, _) => Haste::Lost,
+            (false, true) => Haste::Soon,
+            (false, false) => Haste::InTime,
+        }
     }
 }
 
-fn render(rotated: &RotatedKeys, hurried: bool) -> String {
+fn render(rotated: &RotatedKeys, haste: Haste) -> String {
     let now = time(rotated.now);
     let next = &rotated.next;
     let (use_from, key) = (time(next.use_from), shown(next));
@@ -70,17 +82,28 @@ fn render(rotated: &RotatedKeys, hurried: bool) -> String {
     // Writing to a string cannot fail.
     let _ = writeln!(
         text,
-        "key {} signs until then; it stays in the JWK Set for its tokens until {gone}",
-        shown(signing)
+        "key {} signs until then, and {}",
+        shown(signing),
+        if haste == Haste::Lost {
+            "leaves the JWK Set then; its tokens are refused from then on".to_owned()
+        } else {
+            format!("stays in the JWK Set for its tokens until {gone}")
+        }
     );
-    if hurried {
-        let _ = writeln!(
-            text,
-            "By then each gateway of this store has looked at the keys, which it does every 30 seconds.\n\
-             If {kid} is lost, refuse whatever it signs, for as long as it is in the set:\n  \
-             portcullis revoke --issuer {LOCAL_ISSUER} --kid {kid} --until {gone}"
-        );
-    }
+    let advice = match haste {
+        Haste::InTime => return text,
+        Haste::Soon => {
+            format!(
+                "If {kid} is lost, `keys rotate --lost` lets it leave the set; refuse whatever it signs meanwhile:"
+            )
+        }
+        Haste::Lost => "To refuse whatever it signs meanwhile, too:".to_owned(),
+    };
+    let _ = writeln!(
+        text,
+        "By then each gateway of this store has looked at the keys, which it does every 30 seconds.\n{advice}\n  \
+         portcullis revoke --issuer {LOCAL_ISSUER} --kid {kid} --until {gone}"
+    );
     text
 }
 
@@ -124,11 +147,11 @@ mod tests {
     #[test]
     fn it_says_what_signs_when() {
         assert_eq!(
-            render(&rotated(true, 3600), false),
+            render(&rotated(true, 3600), Haste::InTime),
             "key new (EdDSA) is made: it is published, and signs in 1 hour, at 2026-09-21T15:13:20Z\n\
-             key old (EdDSA) signs until then; it stays in the JWK Set for its tokens until 2026-09-22T15:13:20Z\n"
+             key old (EdDSA) signs until then, and stays in the JWK Set for its tokens until 2026-09-22T15:13:20Z\n"
         );
-        let waits = render(&rotated(false, 1800), false);
+        let waits = render(&rotated(false, 1800), Haste::InTime);
         assert!(waits.starts_with(
             "key new (EdDSA) is there already: it is published, and signs in 30 minutes"
         ));
@@ -136,22 +159,26 @@ mod tests {
             signing: None,
             ..rotated(true, 0)
         };
-        assert_eq!(render(&first, true), "key new (EdDSA) is made: it signs\n");
+        assert_eq!(
+            render(&first, Haste::Soon),
+            "key new (EdDSA) is made: it signs\n"
+        );
     }
 
     #[test]
     fn who_hurries_is_told_how_to_revoke_the_last_one() {
-        let text = render(&rotated(true, 60), true);
-        assert!(
-            text.contains("signs in 1 minute, at 2026-09-21T14:14:20Z"),
-            "{text}"
-        );
-        assert!(text.contains("every 30 seconds"), "{text}");
-        assert!(
-            text.ends_with(
-                "portcullis revoke --issuer local --kid old --until 2026-09-22T15:13:20Z\n"
-            ),
-            "{text}"
-        );
+        for (haste, leaves) in [(Haste::Soon, false), (Haste::Lost, true)] {
+            let text = render(&rotated(true, 60), haste);
+            assert!(
+                text.contains("signs in 1 minute, at 2026-09-21T14:14:20Z"),
+                "{text}"
+            );
+            assert!(text.contains("every 30 seconds"), "{text}");
+            let revoke =
+                "portcullis revoke --issuer local --kid old --until 2026-09-22T15:13:20Z\n";
+            assert!(text.ends_with(revoke), "{text}");
+            assert_eq!(text.contains("leaves the JWK Set then"), leaves, "{text}");
+            assert_eq!(text.contains("--lost"), !leaves, "{text}");
+        }
     }
 }

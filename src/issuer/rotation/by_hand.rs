@@ -24,6 +24,17 @@ pub struct RotatedKeys {
     pub now: Timestamp,
 }
 
+/// How soon the next key is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Haste {
+    /// In an hour, when whoever verifies has it.
+    InTime,
+    /// In a minute, when each gateway of the store has seen it.
+    Soon,
+    /// The same; the key that signs now is lost, and leaves the set then.
+    Lost,
+}
+
 /// One of the keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RotatedKey {
@@ -57,8 +68,7 @@ pub enum RotateError {
     Ended(#[from] JoinError),
 }
 
-/// Makes the next key: it signs in an hour, or with `now` in a minute, when each gateway of the store has seen it. One that
-/// waits already is brought forward instead.
+/// Makes the next key, or brings one forward that waits already.
 ///
 /// # Errors
 /// [`RotateError`]
@@ -66,12 +76,16 @@ pub async fn rotate_by_hand(
     store: &Store,
     sealer: Sealer,
     signing: Signing,
-    now: bool,
+    haste: Haste,
     by: &Actor,
 ) -> Result<RotatedKeys, RotateError> {
     sealer.check(store).await?;
     let rules = Rules::from(signing);
-    let ask = if now { Ask::RotateNow } else { Ask::Rotate };
+    let ask = match haste {
+        Haste::InTime => Ask::Rotate,
+        Haste::Soon => Ask::RotateNow,
+        Haste::Lost => Ask::Lost,
+    };
     let spare = spawn_blocking(move || SpareKey::make(rules.algorithm, &sealer)).await??;
     let mut time = Timestamp::UNIX_EPOCH;
     let mut planned = Ok(false);

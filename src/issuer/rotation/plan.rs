@@ -82,6 +82,8 @@ pub(in crate::issuer) enum Ask {
     Rotate,
     /// The next key is to sign as soon as the gateways have had time to see it.
     RotateNow,
+    /// The same, and the key that signs now leaves the set then, with all its tokens.
+    Lost,
 }
 
 /// What has to be done.
@@ -123,6 +125,9 @@ pub(in crate::issuer) fn plan(
     let mut line = Line::new(keys);
     line.draw_nearer(now, rules);
     let add = line.next_key(now, rules, ask)?;
+    if ask == Ask::Lost {
+        line.withdraw_signer(now);
+    }
     line.follow(add);
     let remove = line.take_gone(now);
     Ok(Steps {
@@ -176,10 +181,10 @@ impl Line {
         let waits = now < last.times.use_from;
         let wait = match ask {
             Ask::Due | Ask::Rotate => PUBLISHED_BEFORE,
-            Ask::RotateNow => SEEN_WITHIN,
+            Ask::RotateNow | Ask::Lost => SEEN_WITHIN,
         };
         if waits {
-            if ask == Ask::RotateNow {
+            if matches!(ask, Ask::RotateNow | Ask::Lost) {
                 let soonest = now.max(later(last.times.published, wait));
                 if soonest < last.times.use_from {
                     last.times = times_of(last.times.published, soonest, rules);
@@ -193,18 +198,34 @@ impl Line {
                     || later(last.times.use_from, rules.rotate) <= later(now, PUBLISHED_BEFORE)
             }
             Ask::Rotate | Ask::RotateNow if MOST_KEYS <= count => return Err(TooManyKeys(count)),
-            Ask::Rotate | Ask::RotateNow => true,
+            // What is lost leaves the set, so that does not grow.
+            Ask::Rotate | Ask::RotateNow | Ask::Lost => true,
         };
         Ok(due.then(|| times_of(now, later(now, wait), rules)))
     }
 
-    /// Each key stops when the next one begins.
+    /// Lets the key that signs leave the set when it stops: no other key has these two times alike, so it is known by them.
+    fn withdraw_signer(&mut self, now: Timestamp) {
+        let signing = self.0.iter_mut().rev();
+        let signing = signing.filter(|key| key.times.use_from <= now);
+        for key in signing.take(1) {
+            key.times.gone_at = key.times.retire_at;
+        }
+    }
+
+    /// Each key stops when the next one begins, and stays in the set for its tokens unless it was withdrawn.
     fn follow(&mut self, add: Option<KeyTimes>) {
         let mut next = add;
         for key in self.0.iter_mut().rev() {
             if let Some(next) = next {
+                let withdrawn = key.times.gone_at == key.times.retire_at;
+                let kept = if withdrawn {
+                    Duration::ZERO
+                } else {
+                    KEPT_AFTER
+                };
                 key.times.retire_at = next.use_from;
-                key.times.gone_at = later(next.use_from, KEPT_AFTER);
+                key.times.gone_at = later(next.use_from, kept);
             }
             next = Some(key.times);
         }

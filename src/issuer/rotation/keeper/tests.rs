@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use crate::config::{self, Environment, StoreUrl};
 use crate::issuer::AccessToken;
-use crate::issuer::rotation::by_hand::{RotateError, RotatedKeys, rotate_by_hand};
+use crate::issuer::rotation::by_hand::{Haste, RotateError, RotatedKeys, rotate_by_hand};
 use crate::issuer::rotation::plan::{PUBLISHED_BEFORE, SEEN_WITHIN};
 use crate::issuer::signing_key::tests::{row, sealer};
 use crate::jwt::{Algorithm, parse_jwk_set, verify};
@@ -112,9 +112,9 @@ impl World {
         .await;
     }
 
-    async fn rotate(&self, now: bool) -> Result<RotatedKeys, RotateError> {
+    async fn rotate(&self, haste: Haste) -> Result<RotatedKeys, RotateError> {
         let signing = config(self.state.path()).local_issuer.unwrap().signing;
-        rotate_by_hand(&self.store, sealer(1), signing, now, &actor()).await
+        rotate_by_hand(&self.store, sealer(1), signing, haste, &actor()).await
     }
 }
 
@@ -272,7 +272,7 @@ async fn another_encryption_key_changes_nothing_and_is_told() {
     assert_eq!(world.rows().await, before);
     assert_eq!(world.store.setting("key_check").await.unwrap(), check);
     let signing = config(world.state.path()).local_issuer.unwrap().signing;
-    let by_hand = rotate_by_hand(&world.store, sealer(2), signing, true, &actor()).await;
+    let by_hand = rotate_by_hand(&world.store, sealer(2), signing, Haste::Soon, &actor()).await;
     assert!(matches!(
         by_hand,
         Err(RotateError::Check(KeyCheckError::OtherKey))
@@ -317,7 +317,7 @@ async fn the_next_key_is_in_the_set_before_it_signs_and_the_last_one_stays() {
     let mut gateway = world.gateway();
     gateway.look().await;
     let first = gateway.signs().unwrap();
-    let rotated = world.rotate(false).await.unwrap();
+    let rotated = world.rotate(Haste::InTime).await.unwrap();
     assert!(rotated.made);
     assert_eq!(rotated.signing.as_ref().unwrap().kid, first.clone().into());
     let next = rotated.next.kid.to_string();
@@ -326,9 +326,9 @@ async fn the_next_key_is_in_the_set_before_it_signs_and_the_last_one_stays() {
     assert_eq!(gateway.signs().as_ref(), Some(&first));
     assert_eq!(gateway.published(), [first.clone(), next.clone()]);
     // Nobody makes another one meanwhile.
-    let again = world.rotate(false).await.unwrap();
+    let again = world.rotate(Haste::InTime).await.unwrap();
     assert!(!again.made && again.next == rotated.next);
-    let sooner = world.rotate(true).await.unwrap();
+    let sooner = world.rotate(Haste::Soon).await.unwrap();
     assert!(!sooner.made && sooner.next.kid == rotated.next.kid);
     assert!(sooner.next.use_from <= later(sooner.now, SEEN_WITHIN));
 
@@ -346,12 +346,32 @@ fn later(time: Timestamp, duration: Duration) -> Timestamp {
 async fn a_key_that_is_needed_now_signs_within_a_minute() {
     let world = World::new().await;
     // Also before any gateway has made the first one.
-    let first = world.rotate(true).await.unwrap();
+    let first = world.rotate(Haste::Soon).await.unwrap();
     assert_eq!((first.signing, first.next.use_from), (None, first.now));
-    let second = world.rotate(true).await.unwrap();
+    let second = world.rotate(Haste::Soon).await.unwrap();
     assert!(second.made);
     assert_eq!(second.signing.unwrap().kid, first.next.kid);
     assert_eq!(second.next.use_from, later(second.now, SEEN_WITHIN));
+}
+
+#[tokio::test]
+async fn a_lost_key_leaves_the_set_when_the_next_one_signs() {
+    let world = World::new().await;
+    let mut gateway = world.gateway();
+    gateway.look().await;
+    let lost = gateway.signs().unwrap();
+    let rotated = world.rotate(Haste::Lost).await.unwrap();
+    let signing = rotated.signing.unwrap();
+    assert_eq!(*signing.kid, *lost);
+    assert_eq!(signing.gone_at, rotated.next.use_from);
+    assert_eq!(rotated.next.use_from, later(rotated.now, SEEN_WITHIN));
+    gateway.look().await;
+    assert_eq!(gateway.signs().as_ref(), Some(&lost));
+    assert_eq!(gateway.published().len(), 2);
+    world.let_sign(&rotated.next.kid).await;
+    gateway.look().await;
+    assert_eq!(gateway.published(), [&*rotated.next.kid]);
+    assert_eq!(gateway.verified_with(), gateway.ring.jwks().unwrap());
 }
 
 #[tokio::test]
@@ -420,7 +440,7 @@ async fn a_signing_key_that_is_damaged_is_told_and_can_be_replaced() {
     );
     assert_eq!(gateway.signs(), None);
     assert_eq!(gateway.published().len(), 1);
-    let next = world.rotate(true).await.unwrap().next;
+    let next = world.rotate(Haste::Soon).await.unwrap().next;
     world.let_sign(&next.kid).await;
     gateway.look().await;
     assert_eq!(gateway.signs(), Some(next.kid.to_string()));
@@ -453,7 +473,7 @@ async fn the_task_looks_at_once_and_when_it_is_nudged() {
     let task = KeyKeeper::start(keeper.parts);
     task.first_look(Duration::from_secs(30)).await;
     assert!(ring.signer().is_some());
-    world.rotate(false).await.unwrap();
+    world.rotate(Haste::InTime).await.unwrap();
     task.nudge();
     while ring
         .jwks()

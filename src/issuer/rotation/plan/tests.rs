@@ -211,6 +211,34 @@ fn a_key_that_is_needed_now_signs_in_a_minute() {
 }
 
 #[test]
+fn a_lost_key_leaves_the_set_with_its_tokens_and_no_other_does() {
+    let mut keys = Keys::default();
+    let rules = rules(EDDSA, 30);
+    keys.due(at(0), rules);
+    keys.run(at(100), rules, Ask::RotateNow).unwrap();
+    let (first, lost) = (keys.keys[0].id, keys.keys[1].id);
+    let add = keys.run(at(200), rules, Ask::Lost).unwrap().add;
+    assert_eq!(add.unwrap().use_from, at(260));
+    assert!(keys.due(at(259), rules).is_empty());
+    assert_eq!(keys.signer(at(259)), lost);
+    // Also where the next one is late.
+    assert_eq!(keys.due(at(900), rules).remove, [lost]);
+    let ids: Vec<Uuid> = keys.keys.iter().map(|key| key.id).collect();
+    assert_eq!(ids, [first, keys.signer(at(900))]);
+
+    // The one that waits is brought forward.
+    let now = later(at(0), DAY * 3);
+    keys.run(now, rules, Ask::Rotate).unwrap();
+    let signs = keys.signer(now);
+    let minute = later(now, SEEN_WITHIN);
+    assert_eq!(keys.run(now, rules, Ask::Lost).unwrap().add, None);
+    assert_eq!(keys.due(minute, rules).remove.last(), Some(&signs));
+    // And in an empty store there is nothing to lose.
+    let add = Keys::default().run(at(0), rules, Ask::Lost).unwrap().add;
+    assert_eq!(add.unwrap().use_from, at(0));
+}
+
+#[test]
 fn nobody_fills_the_set_by_hand() {
     let mut keys = Keys::default();
     let rules = rules(EDDSA, 30);
@@ -278,7 +306,7 @@ fn event() -> impl Strategy<Value = Event> {
         2 => (1_i64..2000).prop_map(Event::Off),
         1 => rule().prop_map(|rule| Event::Rules([rule, rule])),
         1 => (rule(), rule()).prop_map(|(one, two)| Event::Rules([one, two])),
-        1 => select(vec![Ask::Rotate, Ask::RotateNow]).prop_map(Event::Ask),
+        1 => select(vec![Ask::Rotate, Ask::RotateNow, Ask::Lost]).prop_map(Event::Ask),
         1 => prop_oneof![-600_000_i64..600_000, -90_i64..90].prop_map(Event::Step),
     ]
 }
@@ -292,6 +320,8 @@ struct World {
     off: i64,
     /// When a key was really published; `None` where it need not be an hour before it signs.
     published: Vec<(Uuid, Option<i64>)>,
+    /// Keys that are to leave the set when they sign no more: nothing is promised to their tokens.
+    lost: Vec<Uuid>,
     /// Of each key the token that was minted last: its `iat`, by the clock.
     tokens: Vec<(Uuid, Timestamp)>,
 }
@@ -304,6 +334,7 @@ impl World {
             passed: 0,
             off: 0,
             published: Vec::new(),
+            lost: Vec::new(),
             tokens: Vec::new(),
         }
     }
@@ -341,19 +372,25 @@ impl World {
         let before: Vec<Uuid> = self.keys.keys.iter().map(|key| key.id).collect();
         let steps = match ask {
             Ask::Due => self.keys.due(now, rules),
-            Ask::Rotate | Ask::RotateNow => {
+            Ask::Rotate | Ask::RotateNow | Ask::Lost => {
+                self.lost.extend(
+                    signer(&self.keys.keys, now)
+                        .filter(|_| ask == Ask::Lost)
+                        .map(|key| key.id),
+                );
                 let steps = self.keys.run(now, rules, ask);
                 steps.unwrap_or_default()
             }
         };
-        let hurried = before.is_empty() || ask == Ask::RotateNow;
+        let soon = matches!(ask, Ask::RotateNow | Ask::Lost);
+        let hurried = before.is_empty() || soon;
         for key in &self.keys.keys {
             if !before.contains(&key.id) {
                 let published = (!hurried).then_some(self.passed);
                 self.published.push((key.id, published));
             }
         }
-        if ask == Ask::RotateNow {
+        if soon {
             for (id, _) in &steps.change {
                 let moved = self.published.iter_mut().find(|(key, _)| key == id);
                 moved.expect("it was published").1 = None;
@@ -362,7 +399,8 @@ impl World {
         assert!(self.keys.keys.len() <= 100, "{}", self.keys.keys.len());
         // Its `exp` is a day after its `iat`, and leeway lets it pass for five minutes more.
         let good = DAY + Duration::from_mins(5);
-        self.tokens.retain(|(_, issued)| now < later(*issued, good));
+        self.tokens
+            .retain(|(key, issued)| now < later(*issued, good) && !self.lost.contains(key));
         for (key, issued) in &self.tokens {
             let there = self.keys.keys.iter().any(|held| held.id == *key);
             assert!(there, "the key of a token of {issued} is gone at {now}");
