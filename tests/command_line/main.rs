@@ -11,5 +11,6 @@ mod remote;
 mod rotation;
 mod running;
 mod sessions;
+mod signed_in;
 mod tokens;
 mod users;

@@ -28,6 +28,8 @@ export PATH="$work/bin:$PATH" STATE_DIRECTORY="$work/state"
 cd "$work"
 free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 gateway=$(free_port) application=$(free_port)
+PORTCULLIS__ADMIN__LISTEN=127.0.0.1:$(free_port)
+export PORTCULLIS__ADMIN__LISTEN
 # The first block of that kind below the heading.
 block() {
     awk -v kind="\`\`\`$1" '/^## /{there = ($0 == "## Sign users in")} there && $0 == "```"{if (on) exit} on{print} there && $0 == kind{on = 1}' "$readme" |
