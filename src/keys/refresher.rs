@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
-use crate::config::{Config, Issuer, KeySource};
+use crate::config::Config;
 use crate::metrics::Metrics;
 
 use self::remote::{MakeSource, make_remote};

@@ -18,6 +18,9 @@ fn filled() -> Arc<Metrics> {
     metrics.revocations().age(Some(1));
     metrics.revocations().read(true);
     metrics.revocations().logout(false);
+    metrics.sessions().signed_in(SignIn::Throttled);
+    metrics.sessions().refreshed(Refresh::Reused);
+    metrics.sessions().passwords(2);
     let route = metrics.route("orders");
     for worker in [WorkerId(0), WorkerId(1), WorkerId(1)] {
         route.finished(worker, &Method::GET, 200, Duration::from_millis(2));
