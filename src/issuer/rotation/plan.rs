@@ -124,11 +124,11 @@ pub(in crate::issuer) fn plan(
 ) -> Result<Steps, TooManyKeys> {
     let mut line = Line::new(keys);
     line.draw_nearer(now, rules);
-    let add = line.next_key(now, rules, ask)?;
     if ask == Ask::Lost {
         line.withdraw_signer(now);
     }
-    line.follow(add);
+    let add = line.next_key(now, rules, ask)?;
+    line.follow(add, now);
     let remove = line.take_gone(now);
     Ok(Steps {
         add,
@@ -213,11 +213,13 @@ impl Line {
         }
     }
 
-    /// Each key stops when the next one begins, and stays in the set for its tokens unless it was withdrawn.
-    fn follow(&mut self, add: Option<KeyTimes>) {
+    /// Each key stops when the next one begins, and stays in the set for its tokens unless it was withdrawn. What is past stays
+    /// so: its next one may have been withdrawn since.
+    fn follow(&mut self, add: Option<KeyTimes>, now: Timestamp) {
         let mut next = add;
         for key in self.0.iter_mut().rev() {
-            if let Some(next) = next {
+            let is_past = |next: &KeyTimes| key.times.retire_at <= now && next.use_from <= now;
+            if let Some(next) = next.filter(|next| !is_past(next)) {
                 let withdrawn = key.times.gone_at == key.times.retire_at;
                 let kept = if withdrawn {
                     Duration::ZERO

@@ -233,6 +233,12 @@ fn a_lost_key_leaves_the_set_with_its_tokens_and_no_other_does() {
     let minute = later(now, SEEN_WITHIN);
     assert_eq!(keys.run(now, rules, Ask::Lost).unwrap().add, None);
     assert_eq!(keys.due(minute, rules).remove.last(), Some(&signs));
+    // At once, where it was seen: then it is not the one that is lost.
+    keys.run(minute, rules, Ask::Rotate).unwrap();
+    let (signs, next) = (keys.signer(minute), keys.keys.last().unwrap().id);
+    let then = later(minute, HOUR / 2);
+    assert_eq!(keys.run(then, rules, Ask::Lost).unwrap().remove, [signs]);
+    assert_eq!(keys.signer(then), next);
     // And in an empty store there is nothing to lose.
     let add = Keys::default().run(at(0), rules, Ask::Lost).unwrap().add;
     assert_eq!(add.unwrap().use_from, at(0));
