@@ -34,14 +34,16 @@ impl List {
         self.number
     }
 
-    /// Takes rows that are new or have changed, in the order of their numbers.
+    /// Takes rows that are new, in the order of their numbers.
     ///
-    /// A row says all about its target, so that what it said before goes.
+    /// Those of one target stand beside each other: what one of them refuses is refused, until one takes them all back.
     pub(super) fn change(&mut self, rows: &[Row]) {
         for row in rows {
-            self.writer.remove(&row.issuer, row.target());
-            if let Some(revocation) = row.revocation() {
-                self.writer.add(&revocation);
+            match row.revocation() {
+                Some(revocation) => self.writer.add(&revocation),
+                None => {
+                    self.writer.remove(&row.issuer, row.target());
+                }
             }
             self.number = row.number;
         }
@@ -86,7 +88,7 @@ impl Loading {
         }
     }
 
-    /// Takes a page. Rows of it are of different targets, and of other ones than those of all pages before.
+    /// Takes a page. What is taken back in it is not in it, nor in a page before: the store leaves that out.
     pub(super) async fn add(&self, rows: Vec<Row>) {
         // Whether the thread is still there shows at the end.
         let _ = self.pages.send(Page::Rows(rows)).await;

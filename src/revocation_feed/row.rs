@@ -3,7 +3,8 @@
 use crate::clock::UnixTime;
 use crate::revocation::{Revocation, RevocationKind, RevocationTarget};
 
-/// What the store says of one target: there is one row for each, and one that changes gets a new number.
+/// What the store says of a target: one of several revocations that stand beside each other, or that all of them so far are
+/// taken back. A row never changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Row {
     /// Grows with every change, in the order in which changes are committed.
@@ -14,7 +15,7 @@ pub(super) struct Row {
     pub(super) value: Box<str>,
     pub(super) before: Option<UnixTime>,
     pub(super) until: Option<UnixTime>,
-    /// It was taken back.
+    /// It takes back those of its target that have smaller numbers.
     pub(super) removed: bool,
 }
 
@@ -23,7 +24,7 @@ impl Row {
         RevocationTarget::new(self.kind, &self.value)
     }
 
-    /// What it refuses, unless it was taken back.
+    /// What it refuses, unless it takes back.
     pub(super) fn revocation(&self) -> Option<Revocation<'_>> {
         (!self.removed).then(|| Revocation {
             issuer: &self.issuer,

@@ -212,7 +212,7 @@ impl<S: Source> Task<S> {
 
     /// Reads the whole list, page by page, and puts it in force.
     async fn load(&mut self) -> Result<(), FeedError> {
-        // Rows that change meanwhile get larger numbers, and are read as changes afterwards.
+        // Rows that come meanwhile have larger numbers, and are read as changes afterwards.
         let newest = self.source.newest().await?;
         let loading = Loading::begin(self.current_until.clone());
         let mut number = 0;

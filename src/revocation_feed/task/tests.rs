@@ -29,7 +29,7 @@ struct Scripted(Arc<Script>);
 
 #[derive(Default)]
 struct Script {
-    /// One a target, as the store has them.
+    /// As the store has them: without those that were taken back.
     rows: Mutex<Vec<Row>>,
     newest: AtomicI64,
     is_away: AtomicBool,
@@ -54,12 +54,13 @@ impl Scripted {
         self.0.goes_after.store(-1, Ordering::Relaxed);
     }
 
-    /// Puts the row of a target in the place of the one that is there.
+    /// Puts a row beside those of its target that are there, or in their place if it takes them back.
     fn put(&self, row: Row) {
         let number = self.0.newest.fetch_add(1, Ordering::Relaxed) + 1;
         let mut rows = self.rows();
         rows.retain(|old| {
-            (&old.issuer, old.kind, &old.value) != (&row.issuer, row.kind, &row.value)
+            !row.removed
+                || (&old.issuer, old.kind, &old.value) != (&row.issuer, row.kind, &row.value)
         });
         rows.push(Row { number, ..row });
     }
@@ -265,20 +266,33 @@ async fn what_is_revoked_is_refused_until_it_is_taken_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_row_says_all_about_its_target() {
+async fn rows_of_a_target_stand_beside_each_other() {
     let world = World::new();
     let mut process = world.process().await;
     let token = r#"{"sub":"u","iat":150}"#;
-    for (before, expected) in [(None, Verdict::Refused), (Some(100), Verdict::Admitted)] {
-        // Taken back and revoked more narrowly between two polls.
+    // Whether it is read as it comes or all at once, the narrower one takes nothing from the wider.
+    for before in [None, Some(100)] {
         world.store.put(Row {
             before: before.map(at),
             ..row(RevocationKind::Sub, "u")
         });
         assert!(process.poll().await);
-        let found = verdict_of(&process.sets.load(), world.now(), token);
-        assert_eq!(found, expected, "{before:?}");
+        let mut another = world.process().await;
+        assert!(another.poll().await);
+        for process in [&process, &another] {
+            let found = verdict_of(&process.sets.load(), world.now(), token);
+            assert_eq!(found, Verdict::Refused, "{before:?}");
+        }
     }
+    // Taken back and revoked more narrowly between two polls.
+    world.store.unrevoke(RevocationKind::Sub, "u");
+    world.store.put(Row {
+        before: Some(at(100)),
+        ..row(RevocationKind::Sub, "u")
+    });
+    assert!(process.poll().await);
+    let found = verdict_of(&process.sets.load(), world.now(), token);
+    assert_eq!(found, Verdict::Admitted);
 }
 
 #[tokio::test(start_paused = true)]

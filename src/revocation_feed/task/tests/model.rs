@@ -53,13 +53,10 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// The row that refuses a token.
-fn refusing(rows: &[Row], value: &str, issued: i64) -> Option<Row> {
-    let refuses = |row: &&Row| {
-        let before = row.before.is_none_or(|before| at(issued) <= before);
-        !row.removed && *row.value == *value && before
-    };
-    rows.iter().find(refuses).cloned()
+/// Whether a row refuses a token as long as it is not over.
+fn refuses(row: &Row, value: &str, issued: i64) -> bool {
+    let before = row.before.is_none_or(|before| at(issued) <= before);
+    !row.removed && *row.value == *value && before
 }
 
 /// The list as of one moment, and that moment.
@@ -79,8 +76,8 @@ struct Run {
     /// What the copy on disk says.
     copied: Option<Known>,
     is_torn: bool,
-    /// Values of rows that the store has forgotten.
-    purged: Vec<&'static str>,
+    /// Rows that the store has forgotten.
+    purged: Vec<Row>,
 }
 
 impl Run {
@@ -92,19 +89,26 @@ impl Run {
         for (value, issued) in VALUES.into_iter().flat_map(|v| ISSUED.map(|iat| (v, iat))) {
             let json = format!(r#"{{"jti":"{value}","iat":{issued}}}"#);
             let found = verdict_of(&self.process.sets.load(), now, &json);
-            let says = |rows: &[Row]| match refusing(rows, value, issued) {
-                // Tokens of a row that was over are over, too, and it may be remembered a little longer.
-                None if self.purged.contains(&value)
-                    && rows.iter().all(|row| *row.value != *value) =>
-                {
-                    vec![Verdict::Admitted, Verdict::Refused]
+            let is_over = |row: &Row| row.until.is_some_and(|until| until <= at(now));
+            let says = |rows: &[Row]| {
+                let mut refusing = rows.iter().filter(|row| refuses(row, value, issued));
+                if refusing.clone().any(|row| !is_over(row)) {
+                    return vec![Verdict::Refused];
                 }
-                None => vec![Verdict::Admitted],
-                // The token is over by then, whatever is said of it.
-                Some(row) if row.until.is_some_and(|until| until <= at(now)) => {
+                // Tokens of a row that is over are over, too, and it may be remembered a little longer.
+                let taken_back = rows
+                    .iter()
+                    .filter(|row| row.removed && *row.value == *value);
+                let taken_back = taken_back.map(|row| row.number).max();
+                let mut purged = self.purged.iter();
+                let remembered = refusing.next().is_some()
+                    || purged
+                        .any(|row| refuses(row, value, issued) && Some(row.number) > taken_back);
+                if remembered {
                     vec![Verdict::Admitted, Verdict::Refused]
+                } else {
+                    vec![Verdict::Admitted]
                 }
-                Some(_) => vec![Verdict::Refused],
             };
             let expected = match known {
                 None => vec![Verdict::Unknown],
@@ -158,11 +162,8 @@ impl Run {
                     row.number == newest || row.until.is_none_or(|until| until >= at(now))
                 };
                 let mut rows = store.rows();
-                let values = VALUES.into_iter();
-                self.purged.extend(values.filter(|value| {
-                    rows.iter()
-                        .any(|row| *row.value == **value && !is_kept(row))
-                }));
+                self.purged
+                    .extend(rows.iter().filter(|row| !is_kept(row)).cloned());
                 rows.retain(is_kept);
             }
             Step::Poll => self.poll().await,
