@@ -1,9 +1,11 @@
-//! What outlives the process and is shared by several: users and the trail of who did what, in SQLite or PostgreSQL.
+//! What outlives the process and is shared by several: users, clients, sessions, signing keys, revocations, and the trail of who
+//! did what, in SQLite or PostgreSQL.
 //!
 //! There is one text of SQL for both: each statement runs on whichever database is open (`database`), placeholders are `$1`,
 //! the view `clock` has the present under the same name, and what differs stands in the migrations. Every change is a
 //! transaction of its own, together with its line in the trail, and changes happen one after the other: SQLite has one
-//! writer, and PostgreSQL a lock that each writer takes first. So events have numbers in the order of their commits.
+//! writer, and PostgreSQL a lock that each writer takes first. So events and revocations have numbers in the
+//! order of their commits. Only the use of a refresh token waits for nobody but those who use the same session (`refresh`).
 
 mod action;
 mod audit;
