@@ -1,12 +1,17 @@
 //! The trail: a line for each change, in order, without secrets.
 
-use portcullis::store::{Action, Actor, AuditFilter, Existing, Means};
+use portcullis::store::{
+    Action, Actor, AuditFilter, EndReason, Ending, Existing, Means, NewClient, RefusedSignIns,
+    Store,
+};
 
 use crate::on_both;
 use crate::place::{Place, by, hash, name, rich, trail, user};
+use crate::sign_ins::{HERE, ISSUER, TOKENS, signed_in, start};
 
 on_both!(
     each_change_has_its_line,
+    every_action_is_written,
     lines_are_read_on_and_by_user,
     no_secret_is_in_it,
     whoever_did_it_is_shown_as_text,
@@ -51,6 +56,67 @@ async fn each_change_has_its_line(place: &Place) {
         assert_eq!(event.user == Some(alice.id), user == "Alice");
     }
     assert!(events.is_sorted_by(|a, b| a.number < b.number && a.at <= b.at));
+}
+
+/// Whatever there is to be done, once.
+async fn do_everything(store: &Store) {
+    let (by, key) = (by(), name("alice"));
+    let (alice, session) = signed_in(store, "alice").await;
+    let old = alice.password.clone().unwrap();
+    let done = store.upgrade_hash(alice.id, &old, &hash("x"), &by).await;
+    assert!(done.unwrap());
+    let refused = RefusedSignIns {
+        user: None,
+        client: "portcullis",
+        address: HERE,
+        reason: "wrong password",
+        count: 1,
+    };
+    store.record_refused(&refused, &by).await.unwrap();
+    for (id, reason) in [
+        (session.id, EndReason::Reused),
+        (start(store, &alice).await.id, EndReason::Logout),
+    ] {
+        let ended = store.end_sessions(Ending::One(id), reason, TOKENS, &by);
+        assert_eq!(ended.await.unwrap(), 1);
+    }
+    for password in [Some(&old), None] {
+        store
+            .set_password(&key, password, TOKENS, &by)
+            .await
+            .unwrap();
+    }
+    for disabled in [true, false] {
+        let changed = store.set_disabled(&key, disabled, TOKENS, &by).await;
+        assert!(changed.unwrap());
+    }
+    store
+        .import_users(&[user("alice")], Existing::Replace, TOKENS, &by)
+        .await
+        .unwrap();
+    let client = NewClient::new("batch", None, ["x"]).unwrap();
+    store.add_client(&client, &by).await.unwrap();
+    for disabled in [true, false] {
+        let changed = store.set_client_disabled("batch", disabled, TOKENS, &by);
+        assert!(changed.await.unwrap());
+    }
+    store
+        .set_client_secret("batch", [1; 32], &by)
+        .await
+        .unwrap();
+    let removed = store.unrevoke(ISSUER, "client", "batch", &by).await;
+    assert!(removed.unwrap());
+}
+
+async fn every_action_is_written(place: &Place) {
+    let store = place.open().await;
+    do_everything(&store).await;
+    crate::signing_keys::come_and_go(&store).await;
+    let events = trail(&store).await;
+    for action in Action::ALL {
+        let recorded = events.iter().any(|event| &*event.action == action.as_str());
+        assert!(recorded, "{}", action.as_str());
+    }
 }
 
 async fn lines_are_read_on_and_by_user(place: &Place) {

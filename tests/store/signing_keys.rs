@@ -62,6 +62,17 @@ async fn with_two(store: &Store) -> Vec<SigningKeyRow> {
     store.rotate_keys(plan, &gateway()).await.unwrap()
 }
 
+/// A key is made, changed and removed.
+pub(crate) async fn come_and_go(store: &Store) {
+    let keys = with_two(store).await;
+    let plan = |_: &[SigningKeyRow], now| KeyPlan {
+        change: vec![(keys[1].id, times(now))],
+        remove: vec![keys[0].id],
+        ..KeyPlan::default()
+    };
+    store.rotate_keys(plan, &gateway()).await.unwrap();
+}
+
 async fn what_is_added_is_found(place: &Place) {
     let store = place.open().await;
     assert!(kids(&store).await.is_empty());
