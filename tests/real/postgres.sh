@@ -59,7 +59,7 @@ export PORTCULLIS_TEST_POSTGRES_CA=$ca
 cargo test --locked --quiet --test store -- postgres:: faults:: | tee "$output"
 passed=$(sed -n 's/^test result: ok\. \([0-9]*\) passed.*/\1/p' "$output")
 # Where a test does nothing without a server, an empty run would pass too.
-[ "${passed:-0}" -ge 30 ] || { echo "postgres: only ${passed:-0} passed" >&2; exit 1; }
+[ "${passed:-0}" -ge 90 ] || { echo "postgres: only ${passed:-0} passed" >&2; exit 1; }
 echo "postgres $("$bin/postgres" -V | grep -o '[0-9][0-9.]*' | head -n 1): $passed passed"
 
 if [ -z "${PORTCULLIS_BIN:-}" ]; then
