@@ -5,6 +5,7 @@ use std::path::Path;
 
 use portcullis::config::{self, Environment, Key, WARNING_CODES};
 use portcullis::gate::Reason;
+use portcullis::store::Action;
 
 /// How each table is headed in the documentation. A table without heading cannot be documented.
 const HEADINGS: &[(&str, &str)] = &[
@@ -401,6 +402,19 @@ fn the_documentation_lists_every_reason_with_its_status() {
         assert!(!cells[2].is_empty() && !cells[3].is_empty(), "{row}");
     }
     assert_eq!(listed, reasons());
+}
+
+#[test]
+fn the_documentation_lists_every_action_of_the_audit_trail() {
+    let text = read("docs/sessions.md");
+    let (_, part) = text.split_once("## The audit trail").unwrap();
+    let written: BTreeSet<&str> = part
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .flat_map(|line| code_spans(line.split(" | ").next().unwrap_or_default()))
+        .collect();
+    let known: BTreeSet<&str> = Action::ALL.iter().map(|action| action.as_str()).collect();
+    assert_eq!(written, known);
 }
 
 #[test]
