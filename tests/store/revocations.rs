@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use portcullis::config::StoreUrl;
 use portcullis::store::{
     EndReason, Ending, NewRevocation, Purged, Store, StoreError, StoredRevocation,
 };
@@ -232,6 +233,17 @@ async fn numbers_are_in_the_order_of_the_commits(place: &Place) {
     const WRITERS: usize = 8;
     const EACH: usize = 25;
     let stores = [place.open().await, place.open().await, place.open().await];
+    if matches!(place.url, StoreUrl::Postgres(_)) {
+        // Between its number and its commit each takes another time.
+        place
+            .execute(
+                "CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS \
+                     $$ BEGIN PERFORM pg_sleep(random() * 0.01); RETURN NULL; END $$; \
+                 CREATE TRIGGER dawdle AFTER INSERT ON revocations \
+                     FOR EACH ROW EXECUTE FUNCTION dawdle()",
+            )
+            .await;
+    }
     let done = Arc::new(AtomicBool::new(false));
     // Whoever looks for what is above the last number it has seen misses none that is committed later.
     let reader = tokio::spawn({
