@@ -21,7 +21,7 @@ const SLOT: Duration = Duration::from_millis(500);
 const MOST_SLOTS: u32 = 8;
 
 /// How long a hash that took more than a slot is remembered.
-const REMEMBERED: Duration = Duration::from_secs(60 * 60);
+const REMEMBERED: Duration = Duration::from_hours(1);
 
 impl AnswerTimes {
     /// Verifying a hash took so long, without waiting for its turn.

@@ -38,19 +38,19 @@ pub(super) struct Attempt {
 pub(super) struct Wait(pub(super) Duration);
 
 /// After which all is forgotten if nothing more happens: 15 minutes.
-const DECAY: Duration = Duration::from_secs(15 * 60);
+const DECAY: Duration = Duration::from_mins(15);
 
 /// Of one account and one address: from the fifth failure 1 s, doubled by each one more, up to 5 minutes.
 const PAIR: Limit = Limit {
     from: 5,
-    most: Duration::from_secs(300),
+    most: Duration::from_mins(5),
     forgotten: DECAY,
 };
 
 /// Of an address over all accounts. Many people share one, and twenty are wrong in a quarter of an hour.
 const ADDRESS: Limit = Limit {
     from: 20,
-    most: Duration::from_secs(300),
+    most: Duration::from_mins(5),
     forgotten: DECAY,
 };
 
@@ -65,11 +65,11 @@ const ACCOUNT: Limit = Limit {
 const KNOWN: Limit = Limit {
     from: 1,
     most: Duration::ZERO,
-    forgotten: Duration::from_secs(30 * 24 * 60 * 60),
+    forgotten: Duration::from_hours(720),
 };
 
 /// Each new address may try a hot account once in this time, so nobody waits longer for others.
-const CYCLE: Duration = Duration::from_secs(60);
+const CYCLE: Duration = Duration::from_mins(1);
 
 /// How long its slot is open: whoever comes back when told to, finds it so.
 const SLOT: Duration = Duration::from_secs(10);

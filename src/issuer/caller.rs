@@ -4,12 +4,12 @@ use http::Method;
 use uuid::Uuid;
 
 use crate::clock::UnixTime;
-use crate::headers::{CredentialsError, bearer_token};
+use crate::headers::{CredentialsError, RepeatedCookie, bearer_token};
 use crate::jwt::{TokenError, VerifiedToken, verify};
 use crate::revocation::TokenFacts;
 use crate::store::Family;
 
-use super::cookies::{Cookies, Twice};
+use super::cookies::Cookies;
 use super::respond::Refusal;
 use super::service::Call;
 
@@ -75,13 +75,13 @@ fn presented(call: &Call) -> Result<&[u8], Refusal> {
     let cookies = Cookies::of(call.local()?).ok_or(Refusal::NoToken)?;
     let token = match cookies.access(headers) {
         Ok(token) => token.ok_or(Refusal::NoToken)?,
-        Err(Twice) => return Err(Refusal::Credentials),
+        Err(RepeatedCookie) => return Err(Refusal::Credentials),
     };
     let safe = [Method::GET, Method::HEAD].contains(&call.asked.method);
     if !safe && !cookies.is_same_origin(headers) {
         return Err(Refusal::CrossOrigin);
     }
-    Ok(token.as_bytes())
+    Ok(token)
 }
 
 impl OwnToken {
@@ -98,11 +98,13 @@ impl OwnToken {
             if token.len() > limit {
                 return Err(Refusal::Token(TokenError::TooLong { limit }));
             }
-            verify(token, &snapshot.issuers, |issuer| issuer == local, now).map_err(|error| {
-                match error {
+            let verified = verify(token, &snapshot.issuers, |issuer| issuer == local, now);
+            verified.map_err(|error| {
+                if error == TokenError::KeysUnavailable {
                     // Not the client's fault: the keys are not there yet.
-                    TokenError::KeysUnavailable => Refusal::NoKeys,
-                    error => Refusal::Token(error),
+                    Refusal::NoKeys
+                } else {
+                    Refusal::Token(error)
                 }
             })?
         };

@@ -130,8 +130,10 @@ async fn known(store: &Store, id: &str) -> Result<Option<Client>, StoreError> {
     }
 }
 
+type Text = Zeroizing<String>;
+
 /// Basic credentials (RFC 7617), whose two halves are form-encoded (RFC 6749 §2.3.1).
-fn basic(headers: &HeaderMap) -> Result<Option<(Zeroizing<String>, Zeroizing<String>)>, Refusal> {
+fn basic(headers: &HeaderMap) -> Result<Option<(Text, Text)>, Refusal> {
     let mut lines = headers.get_all(AUTHORIZATION).iter();
     let Some(line) = lines.next() else {
         return Ok(None);

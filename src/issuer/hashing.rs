@@ -99,6 +99,7 @@ impl Hashing {
     }
 
     /// How many have been hashed so far.
+    #[cfg(test)]
     pub(super) fn runs(&self) -> u64 {
         self.runs.load(Ordering::Relaxed)
     }

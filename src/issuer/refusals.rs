@@ -9,10 +9,12 @@ use std::time::Duration;
 use uuid::Uuid;
 
 /// What happened to whom from where.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Refused {
     /// The user, where there is one of that name.
     pub(super) user: Option<Uuid>,
+    /// With which client.
+    pub(super) client: Box<str>,
     /// Where from.
     pub(super) address: IpAddr,
     /// Why.
@@ -36,7 +38,7 @@ pub(super) type Lines = Vec<(Refused, u64)>;
 /// Kinds that are told apart in a minute.
 const MOST: usize = 128;
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 
 impl Refusals {
     /// Notes one, and says what is to be written now.
@@ -45,7 +47,7 @@ impl Refusals {
         if let Some(more) = self.more.get_mut(&refused) {
             *more += 1;
         } else if self.more.len() < MOST {
-            self.more.insert(refused, 0);
+            self.more.insert(refused.clone(), 0);
             lines.push((refused, 1));
         } else {
             self.others += 1;
@@ -78,6 +80,7 @@ mod tests {
     fn refused(n: u8) -> Refused {
         Refused {
             user: None,
+            client: "app".into(),
             address: [192, 0, 2, n].into(),
             reason: "wrong",
         }

@@ -1,5 +1,6 @@
 //! What the issuer answers: JSON that nobody keeps, and errors as RFC 6749 §5.2 and RFC 6750 §3 have them.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,7 +22,7 @@ use super::{MintError, SealError};
 /// What every endpoint answers with.
 pub(super) type Answer = Response<Bytes>;
 
-/// Why a request is refused. `Display` and the source are for the log; what the client reads stands in [`Refusal::parts`].
+/// Why a request is refused. `Display` and the source are for the log; what the client reads stands in `Refusal::parts`.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Refusal {
     /// It cannot be read.
@@ -99,32 +100,77 @@ pub(super) enum Refusal {
 }
 
 /// The status, the error code and the sentence for the client.
-struct Parts(StatusCode, &'static str, &'static str);
+struct Parts(StatusCode, &'static str, Cow<'static, str>);
+
+const fn parts(status: StatusCode, code: &'static str, text: &'static str) -> Parts {
+    Parts(status, code, Cow::Borrowed(text))
+}
+
+const fn bad(code: &'static str, text: &'static str) -> Parts {
+    parts(StatusCode::BAD_REQUEST, code, text)
+}
+
+const fn unauthorized(code: &'static str, text: &'static str) -> Parts {
+    parts(StatusCode::UNAUTHORIZED, code, text)
+}
+
+const fn forbidden(code: &'static str, text: &'static str) -> Parts {
+    parts(StatusCode::FORBIDDEN, code, text)
+}
+
+const fn not_found(text: &'static str) -> Parts {
+    parts(StatusCode::NOT_FOUND, "not_found", text)
+}
+
+/// It may be well a moment later.
+const fn away() -> Parts {
+    parts(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "temporarily_unavailable",
+        "try again later",
+    )
+}
+
+const fn failed() -> Parts {
+    parts(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "server_error",
+        "the gateway failed",
+    )
+}
+
+fn of_request(error: RequestError) -> Parts {
+    let status = match error {
+        RequestError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        RequestError::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        RequestError::Malformed
+        | RequestError::Twice
+        | RequestError::TooMany
+        | RequestError::InTarget
+        | RequestError::Missing(_)
+        | RequestError::WrongType(_)
+        | RequestError::Unacceptable(_)
+        | RequestError::Credentials => StatusCode::BAD_REQUEST,
+    };
+    Parts(status, "invalid_request", error.to_string().into())
+}
 
 impl Refusal {
     /// The answer; `realm` stands in challenges.
     pub(super) fn into_answer(self, realm: &str) -> Answer {
-        self.log();
-        let mut answer = match &self {
-            Self::NoEndpoint => problem(StatusCode::NOT_FOUND, "There is no such endpoint."),
-            Self::Method(_) => problem(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "The endpoint does not have this method.",
-            ),
-            Self::Request(error) => {
-                let Parts(status, code, _) = self.parts();
-                oauth_error(status, code, &error.to_string())
-            }
-            _ => {
-                let Parts(status, code, description) = self.parts();
-                oauth_error(status, code, description)
-            }
+        let Parts(status, code, text) = self.parts();
+        self.log(status);
+        let mut answer = if matches!(self, Self::NoEndpoint | Self::Method(_)) {
+            problem(status, &text)
+        } else {
+            let body = json!({ "error": code, "error_description": text });
+            json(status, &body)
         };
         let headers = answer.headers_mut();
         if let Self::Method(allow) = &self {
             headers.insert(ALLOW, HeaderValue::from_static(allow));
         }
-        if let Some(wait) = self.retry_after() {
+        if let Some(wait) = self.retry_after(status) {
             headers.insert(RETRY_AFTER, HeaderValue::from(wait));
         }
         if let Some(value) = self.challenge(realm) {
@@ -135,103 +181,76 @@ impl Refusal {
 
     /// No `_` arm: a new refusal must choose its status here.
     fn parts(&self) -> Parts {
-        const BAD: StatusCode = StatusCode::BAD_REQUEST;
-        const AWAY: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
-        const UNAUTHORIZED: StatusCode = StatusCode::UNAUTHORIZED;
-        let away = Parts(AWAY, "temporarily_unavailable", "try again later");
-        let failed = Parts(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "server_error",
-            "the gateway failed",
-        );
-        let grant = "wrong, expired, revoked, or of another client";
+        const METHOD: StatusCode = StatusCode::METHOD_NOT_ALLOWED;
+        const ATTEMPTS: StatusCode = StatusCode::TOO_MANY_REQUESTS;
         match self {
-            Self::Request(RequestError::TooLarge) => {
-                Parts(StatusCode::PAYLOAD_TOO_LARGE, "invalid_request", "")
-            }
-            Self::Request(RequestError::MediaType) => {
-                Parts(StatusCode::UNSUPPORTED_MEDIA_TYPE, "invalid_request", "")
-            }
-            Self::Request(_) => Parts(BAD, "invalid_request", ""),
-            Self::NoEndpoint => Parts(StatusCode::NOT_FOUND, "not_found", "no such endpoint"),
-            Self::Method(_) => Parts(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "invalid_request",
-                "no such method",
-            ),
-            Self::Client => Parts(
-                UNAUTHORIZED,
-                "invalid_client",
-                "client authentication failed",
-            ),
-            Self::UnauthorizedClient => Parts(
-                BAD,
-                "unauthorized_client",
-                "the client may not use this grant",
-            ),
-            Self::GrantType => Parts(BAD, "unsupported_grant_type", "there is no such grant here"),
-            Self::Password => Parts(UNAUTHORIZED, "invalid_grant", "wrong name or password"),
+            Self::Request(error) => of_request(*error),
+            Self::NoEndpoint => not_found("There is no such endpoint."),
+            Self::Method(_) => parts(METHOD, "", "The endpoint does not have this method."),
+            Self::Client => unauthorized("invalid_client", "client authentication failed"),
+            Self::UnauthorizedClient => bad("unauthorized_client", "not for this client"),
+            Self::GrantType => bad("unsupported_grant_type", "there is no such grant here"),
+            Self::Password => unauthorized("invalid_grant", "wrong name or password"),
             // No 401: the token is good.
-            Self::CurrentPassword => Parts(BAD, "invalid_grant", "the current password is wrong"),
-            Self::Grant => Parts(BAD, "invalid_grant", grant),
-            Self::Scope => Parts(BAD, "invalid_scope", "malformed, or more than is granted"),
-            Self::TooManyAttempts(_) => Parts(
-                StatusCode::TOO_MANY_REQUESTS,
-                "too_many_attempts",
-                "wait before the next attempt",
+            Self::CurrentPassword => bad("invalid_grant", "the current password is wrong"),
+            Self::Grant => bad(
+                "invalid_grant",
+                "wrong, expired, revoked, or of another client",
             ),
-            Self::NoToken => Parts(UNAUTHORIZED, "missing_token", "a token is required"),
-            Self::Credentials => Parts(BAD, "invalid_request", "exactly one Bearer token"),
-            Self::Token(_) | Self::Revoked => {
-                Parts(UNAUTHORIZED, "invalid_token", "expired, revoked or wrong")
+            Self::Scope => bad("invalid_scope", "malformed, or more than is granted"),
+            Self::TooManyAttempts(_) => {
+                parts(ATTEMPTS, "too_many_attempts", "wait, then try again")
             }
-            Self::NotAUser => Parts(StatusCode::FORBIDDEN, "access_denied", "for users alone"),
-            Self::CrossOrigin => Parts(
-                StatusCode::FORBIDDEN,
-                "cross_origin",
-                "only pages of this origin may ask with a cookie",
-            ),
-            Self::NoSession => Parts(StatusCode::NOT_FOUND, "not_found", "no such session"),
-            Self::Revocations | Self::NoKeys => away,
-            Self::Hashing(error) => match error {
-                HashingError::Full | HashingError::Exhausted(_) => away,
-                HashingError::Failed => failed,
-            },
-            Self::Store(error) if error.is_unavailable() => away,
-            Self::Mint(MintError::NoKey) => away,
-            Self::Store(_) | Self::Mint(MintError::Signing(_)) | Self::Seal(_) => failed,
+            Self::NoToken => unauthorized("missing_token", "a token is required"),
+            Self::Credentials => bad("invalid_request", "exactly one Bearer token"),
+            Self::Token(_) | Self::Revoked => {
+                unauthorized("invalid_token", "expired, revoked or wrong")
+            }
+            Self::NotAUser => forbidden("access_denied", "for users alone"),
+            Self::CrossOrigin => forbidden("cross_origin", "with a cookie only from our own pages"),
+            Self::NoSession => not_found("no such session"),
+            Self::Revocations
+            | Self::NoKeys
+            | Self::Hashing(HashingError::Full | HashingError::Exhausted(_))
+            | Self::Mint(MintError::NoKey) => away(),
+            Self::Store(error) if error.is_unavailable() => away(),
+            Self::Hashing(HashingError::Failed)
+            | Self::Store(_)
+            | Self::Mint(MintError::Signing(_))
+            | Self::Seal(_) => failed(),
         }
     }
 
     /// Whole seconds, rounded up.
-    fn retry_after(&self) -> Option<u64> {
+    fn retry_after(&self, status: StatusCode) -> Option<u64> {
         if let Self::TooManyAttempts(wait) = self {
             return Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
         }
         let busy = matches!(self, Self::Hashing(_));
-        let Parts(status, ..) = self.parts();
         (status == StatusCode::SERVICE_UNAVAILABLE).then_some(if busy { 1 } else { 5 })
     }
 
     fn challenge(&self, realm: &str) -> Option<HeaderValue> {
-        let what = match self {
+        if matches!(self, Self::Client) {
             // RFC 6749 §5.2; RFC 9110 §15.5.2 asks for one with every 401.
-            Self::Client => {
-                let text = format!("Basic realm=\"{realm}\", charset=\"UTF-8\"");
-                return HeaderValue::try_from(text).ok();
-            }
-            Self::NoToken => Challenge::Missing,
-            Self::Credentials => Challenge::InvalidRequest,
-            Self::Token(_) | Self::Revoked => Challenge::InvalidToken,
-            // A browser would ask its user for a password that is of no use to it.
-            _ => return None,
+            let text = format!("Basic realm=\"{realm}\", charset=\"UTF-8\"");
+            return HeaderValue::try_from(text).ok();
+        }
+        let what = if matches!(self, Self::NoToken) {
+            Challenge::Missing
+        } else if matches!(self, Self::Credentials) {
+            Challenge::InvalidRequest
+        } else if matches!(self, Self::Token(_) | Self::Revoked) {
+            Challenge::InvalidToken
+        } else {
+            // Not for a password either: a browser would ask its user for one that is of no use to it.
+            return None;
         };
         Some(challenge(realm, what))
     }
 
     /// What somebody who runs the gateway should know. Of what clients do wrong the access log tells.
-    fn log(&self) {
-        let Parts(status, ..) = self.parts();
+    fn log(&self, status: StatusCode) {
         if status == StatusCode::INTERNAL_SERVER_ERROR {
             tracing::error!(error = %self, "the local issuer failed");
         } else if status == StatusCode::SERVICE_UNAVAILABLE {
@@ -283,15 +302,8 @@ pub(super) fn document(body: impl Into<Bytes>) -> Answer {
     response
 }
 
-fn oauth_error(status: StatusCode, code: &str, description: &str) -> Answer {
-    json(
-        status,
-        &json!({ "error": code, "error_description": description }),
-    )
-}
-
 /// A problem (RFC 9457).
-fn problem(status: StatusCode, title: &'static str) -> Answer {
+fn problem(status: StatusCode, title: &str) -> Answer {
     let body = json!({ "type": "about:blank", "title": title, "status": status.as_u16() });
     answer(status, "application/problem+json", body.to_string())
 }

@@ -11,7 +11,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use tokio::sync::{Semaphore, oneshot};
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::clock::{Clock, UnixTime};
 use crate::config::{Config, LocalIssuer};
@@ -29,6 +29,7 @@ use super::place::Place;
 use super::refusals::Refusals;
 use super::request::Parameters;
 use super::respond::{Answer, Refusal, empty};
+use super::sign_in::write_refusals;
 use super::{IssuerRequest, IssuerRequests, KeyRing, Sealer, endpoints};
 
 /// Requests that are worked on at once. Most of them wait for the store, or for the moment of their answer.
@@ -139,10 +140,23 @@ impl From<Answer> for Ready {
     }
 }
 
+/// How often it is looked at whether there is something to be written down of the minute before.
+const LOOK: Duration = Duration::from_secs(10);
+
 /// Answers requests until nobody can send any.
 pub(super) async fn serve(service: Arc<Service>, mut requests: IssuerRequests) {
     let tasks = Arc::new(Semaphore::new(MOST_TASKS));
-    while let Some(request) = requests.next().await {
+    let mut look = tokio::time::interval(LOOK);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let request = tokio::select! {
+            request = requests.next() => request,
+            _ = look.tick() => {
+                tokio::spawn(write_refusals(Arc::clone(&service)));
+                continue;
+            }
+        };
+        let Some(request) = request else { return };
         let Ok(task) = Arc::clone(&tasks).acquire_owned().await else {
             return;
         };

@@ -1,5 +1,7 @@
 //! A name and a password become a user, and a user a session with its tokens.
 
+use std::sync::Arc;
+
 use http::header::USER_AGENT;
 use uuid::Uuid;
 
@@ -11,9 +13,9 @@ use crate::store::{
 
 use super::attempts::{Attempt, Wait};
 use super::hashing::HashingError;
-use super::refusals::Refused;
+use super::refusals::{Lines, Refused};
 use super::respond::Refusal;
-use super::service::Call;
+use super::service::{Call, Service};
 use super::tokens::Tokens;
 use super::{FamilySecret, MintError};
 
@@ -197,6 +199,7 @@ async fn upgrade(call: &Call, store: &Store, user: &User, old: &PasswordHash, pa
 async fn refused(call: &Call, store: &Store, user: Option<&User>, client: &str) {
     let refused = Refused {
         user: user.map(|user| user.id),
+        client: client.into(),
         address: call.asked.client,
         reason: match user {
             None => "no such user",
@@ -207,17 +210,38 @@ async fn refused(call: &Call, store: &Store, user: Option<&User>, client: &str) 
     };
     let now = call.service.uptime();
     let lines = call.service.refusals().note(refused, now);
-    for (refused, count) in lines {
+    write(store, lines, user.map(actor)).await;
+}
+
+/// Writes down how many more there were in a minute that is over.
+pub(super) async fn write_refusals(service: Arc<Service>) {
+    let now = service.uptime();
+    let lines = service.refusals().over(now);
+    if lines.is_empty() {
+        return;
+    }
+    match service.store.get().await {
+        Ok(store) => write(&store, lines, None).await,
+        Err(error) => tracing::warn!(%error, "refused sign-ins are not in the audit trail"),
+    }
+}
+
+/// Lines of the trail; `by` is who the last of them is about, if that is known.
+async fn write(store: &Store, lines: Lines, by: Option<Actor>) {
+    let last = lines.len().saturating_sub(1);
+    for (number, (refused, count)) in lines.into_iter().enumerate() {
         let line = RefusedSignIns {
             user: refused.user,
-            client,
+            client: &refused.client,
             address: refused.address,
             reason: refused.reason,
             count,
         };
-        let who = user.filter(|user| Some(user.id) == refused.user);
-        let by = who.map_or_else(nobody, actor);
-        if let Err(error) = store.record_refused(&line, &by).await {
+        let by = by.clone().filter(|_| number == last);
+        if let Err(error) = store
+            .record_refused(&line, &by.unwrap_or_else(nobody))
+            .await
+        {
             tracing::warn!(%error, "a refused sign-in is not in the audit trail");
         }
     }

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};
 use tempfile::TempDir;
 use tokio::time::Instant;
@@ -63,7 +64,8 @@ upstream = "http://127.0.0.1:1"
 pub(super) struct World {
     pub(super) service: Arc<Service>,
     pub(super) store: Store,
-    pub(super) state: TempDir,
+    /// Gone when the test ends.
+    _state: TempDir,
 }
 
 /// What was answered.
@@ -124,7 +126,7 @@ impl World {
         let world = Self {
             service,
             store,
-            state,
+            _state: state,
         };
         world.add_user("alice", Some(own_hash(ALICE))).await;
         world.add_user("bob", Some(own_hash("hunter2"))).await;
@@ -271,10 +273,7 @@ impl Asked {
 
     /// Basic credentials as RFC 6749 §2.3.1 has them.
     pub(super) fn basic(mut self, id: &str, secret: &str) -> Self {
-        let encode = |text: &str| -> String {
-            let bytes = text.bytes();
-            bytes.map(|byte| format!("%{byte:02x}")).collect()
-        };
+        let encode = |text| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
         let pair = STANDARD.encode(format!("{}:{}", encode(id), encode(secret)));
         let value = HeaderValue::try_from(format!("Basic {pair}")).unwrap();
         self.headers.insert(AUTHORIZATION, value);

@@ -116,14 +116,14 @@ impl Tokens {
     }
 
     /// Both tokens as cookies, which no script can read, so the body has none of them.
-    pub(super) fn answer_in_cookies(&self, cookies: &Cookies<'_>) -> Answer {
+    pub(super) fn answer_in_cookies(&self, cookies: Cookies<'_>) -> Answer {
         let mut answer = json(StatusCode::OK, &Value::Object(self.common()));
         self.put_into(cookies, &mut answer);
         answer
     }
 
     /// Both tokens as cookies of an answer.
-    pub(super) fn put_into(&self, cookies: &Cookies<'_>, answer: &mut Answer) {
+    pub(super) fn put_into(&self, cookies: Cookies<'_>, answer: &mut Answer) {
         let Some((session, refresh)) = &self.session else {
             return;
         };

@@ -35,7 +35,7 @@ async fn enter(call: &Call, login: Login<'_>) -> Result<Answer, Refusal> {
     let granted = granted.ok_or(Refusal::Scope)?;
     let tokens = signed_in.start(call, client, granted).await?;
     Ok(match login.cookies {
-        Some(cookies) => tokens.answer_in_cookies(&cookies),
+        Some(cookies) => tokens.answer_in_cookies(cookies),
         None => tokens.answer(),
     })
 }

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use crate::headers::RepeatedCookie;
 use crate::issuer::client::{KnownClient, Presented};
-use crate::issuer::cookies::{Cookies, Twice};
+use crate::issuer::cookies::Cookies;
 use crate::issuer::request::{Parameters, RequestError};
 use crate::issuer::respond::{Answer, Refusal};
 use crate::issuer::scopes;
@@ -144,7 +145,7 @@ async fn rotate(
         .is_at_home(family.user.name.key(), address, now);
     let tokens = Tokens::narrowed(call, &family.user, session, successor, wanted)?;
     let answer = match by_cookie {
-        Some(cookies) => tokens.answer_in_cookies(&cookies),
+        Some(cookies) => tokens.answer_in_cookies(cookies),
         None => tokens.answer(),
     };
     Ok((answer, outcome))
@@ -180,7 +181,7 @@ fn presented<'c>(
     let cookies = Cookies::of(call.local()?).ok_or_else(missing)?;
     let text = match cookies.refresh(&call.asked.headers) {
         Ok(text) => text.ok_or_else(missing)?,
-        Err(Twice) => return Err(RequestError::Credentials.into()),
+        Err(RepeatedCookie) => return Err(RequestError::Credentials.into()),
     };
     if !cookies.is_same_origin(&call.asked.headers) {
         return Err(Refusal::CrossOrigin);

@@ -15,9 +15,9 @@ fn field<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
         .map(|value| value.to_str().unwrap())
 }
 
-#[test]
-fn each_refusal_has_its_status_and_code() {
-    let rows: [(Refusal, u16, &str); 24] = [
+/// Each with its status and its code.
+fn refusals() -> [(Refusal, u16, &'static str); 25] {
+    [
         (RequestError::Malformed.into(), 400, "invalid_request"),
         (RequestError::Twice.into(), 400, "invalid_request"),
         (RequestError::TooLarge.into(), 413, "invalid_request"),
@@ -62,8 +62,13 @@ fn each_refusal_has_its_status_and_code() {
             "server_error",
         ),
         (SealError::Opened.into(), 500, "server_error"),
-    ];
-    for (refusal, status, code) in rows {
+        (Refusal::CurrentPassword, 400, "invalid_grant"),
+    ]
+}
+
+#[test]
+fn each_refusal_has_its_status_and_code() {
+    for (refusal, status, code) in refusals() {
         let shown = format!("{refusal:?}");
         let answer = refusal.into_answer("api");
         assert_eq!(answer.status().as_u16(), status, "{shown}");

@@ -127,9 +127,20 @@ async fn an_answer_comes_by_the_way_that_the_request_brought() {
     serving.await.unwrap();
 }
 
+/// Logs once without anybody who listens: where something is logged for the first time, other tests may be at the same
+/// moment, and then it is not known yet that somebody does.
+async fn warm_up() {
+    let world = World::new().await;
+    let pair = world.sign_in().await;
+    let next = world.refresh(&pair.refresh).await.pair();
+    world.refresh(&next.refresh).await;
+    world.refresh(&pair.refresh).await;
+}
+
 /// F17: no password, token, cookie or secret is in any line of the log, at any level.
 #[tokio::test]
 async fn the_log_has_nothing_secret() {
+    warm_up().await;
     let log = Log::default();
     let out = log.clone();
     let subscriber = tracing_subscriber::fmt()
@@ -143,14 +154,10 @@ async fn the_log_has_nothing_secret() {
     let next = world.refresh(&pair.refresh).await.pair();
     let cookie = format!("__Host-portcullis={}", next.access);
     let basic = |form: &str| post("/auth/introspect", form).basic("backend", SECRET);
-    let injected = "a\\n{\"level\":\"info\"}\\u001b[31m hunter3";
-    let body = format!(
-        "{{\"username\":\"{}\",\"password\":\"hunter3\"}}",
-        injected.replace('"', "\\\"")
-    );
+    let body = r#"{"username":"a\n{\"level\":\"info\"}\u001b[31m hunter3","password":"hunter3"}"#;
     for asked in [
         post("/auth/login", "username=hunter3&password=hunter3"),
-        asked(&Method::POST, "/auth/login", "application/json", &body),
+        asked(&Method::POST, "/auth/login", "application/json", body),
         post("/auth/login", "username=alice&password=hunter3"),
         basic(&format!("token={}", next.access)),
         basic(&format!("token={}", next.refresh)),

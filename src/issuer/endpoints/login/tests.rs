@@ -6,6 +6,7 @@ use crate::issuer::testing::{
 };
 use crate::metrics::SignIn;
 use crate::passwords::PasswordHash;
+use crate::store::AuditFilter;
 
 const LOGIN: &str = "/auth/login";
 
@@ -89,7 +90,11 @@ async fn nobody_learns_whose_name_is_known() {
     assert_eq!(world.live_sessions().await, 0);
     assert_eq!(world.metrics().sign_ins(SignIn::Refused), 13);
     // The trail tells them apart, and has nothing of what was typed.
-    let events = world.store.audit(&Default::default(), 100).await.unwrap();
+    let events = world
+        .store
+        .audit(&AuditFilter::default(), 100)
+        .await
+        .unwrap();
     let refused: Vec<_> = events
         .iter()
         .filter(|event| &*event.action == "sign_in.refused")
