@@ -10,11 +10,12 @@ use crate::clock::UnixTime;
 use crate::config::Authentication;
 use crate::headers::{self, ClaimFields, CredentialsError, Upgrade};
 use crate::jwt::{CompactJws, JoseHeader, KeyPlace, TokenError, UnverifiedToken, VerifiedToken};
-use crate::revocation::{RevocationSet, TokenFacts};
+use crate::revocation::RevocationSet;
 use crate::routing::Route;
 use crate::snapshot::{CookieTokens, Snapshot};
 use crate::token_cache::CachedToken;
 
+use super::admitted_token::{AdmittedToken, find_clean};
 use super::memory::FoundClean;
 use super::{Reason, Rejection, WorkerMemory};
 
@@ -52,6 +53,11 @@ impl Accepted {
 
     pub(super) fn token(&self) -> &VerifiedToken {
         self.held.token()
+    }
+
+    /// For as long as what it admits goes on.
+    pub(super) fn admitted_token(&self) -> AdmittedToken {
+        AdmittedToken(Rc::clone(&self.held))
     }
 
     /// Its claims as field lines for the route. `token` is what was presented.
@@ -195,13 +201,7 @@ impl Judge<'_> {
     ///
     /// What is revoked stays so while the list is too old to say that anything is not.
     fn check_revocation(self, held: &CachedToken<FoundClean>) -> Result<(), Rejection> {
-        let token = held.token();
-        let facts = TokenFacts {
-            issuer: token.iss(),
-            kid: token.kid(),
-            claims: token.claims(),
-        };
-        let clean = self.revocations.check(&facts, held.note())?;
+        let clean = find_clean(held, self.revocations)?;
         held.set_note(Some(clean));
         if !self.revocations.is_current(self.now) {
             return Err(Rejection::new(Reason::RevocationUnavailable));

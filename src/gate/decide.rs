@@ -17,7 +17,7 @@ use crate::routing::{AccessError, NoRoute, Route};
 use crate::snapshot::{CookieTokens, Snapshot};
 
 use super::authenticate::{Judge, Presented};
-use super::{Detail, Observer, Reason, Rejection, WorkerMemory};
+use super::{AdmittedToken, Detail, Observer, Reason, Rejection, WorkerMemory};
 
 /// A request's head, and where it came from.
 pub struct Head {
@@ -42,6 +42,7 @@ pub struct Admission {
     upgrade: Option<Upgrade>,
     path_and_query: Option<PathAndQuery>,
     expires: Option<UnixTime>,
+    token: Option<AdmittedToken>,
 }
 
 impl Admission {
@@ -62,6 +63,13 @@ impl Admission {
     #[must_use]
     pub fn expires(&self) -> Option<UnixTime> {
         self.expires
+    }
+
+    /// The token that admitted it: what goes on after the request ends when that is revoked. `None` as for
+    /// [`Self::expires`].
+    #[must_use]
+    pub fn token(&self) -> Option<&AdmittedToken> {
+        self.token.as_ref()
     }
 
     /// The target that the upstream gets, if `strip_prefix` changed it.
@@ -138,10 +146,11 @@ pub fn decide(
         admitted.fields.insert_into(&mut parts.headers);
     }
     tell_of_client(parts, client, peer.address.ip());
+    let ends = admitted.filter(|_| !route.outlive_token);
+    let (expires, token) = ends.map_or((None, None), |ends| (ends.expires, Some(ends.token)));
     Ok(Admission {
-        expires: admitted
-            .and_then(|admitted| admitted.expires)
-            .filter(|_| !route.outlive_token),
+        expires,
+        token,
         route,
         upgrade,
         path_and_query,
@@ -152,6 +161,7 @@ pub fn decide(
 struct Admitted {
     fields: Rc<ClaimFields>,
     expires: Option<UnixTime>,
+    token: AdmittedToken,
 }
 
 /// Credentials → token → revocation → access. `Ok(None)` is an anonymous request that the route admits.
@@ -174,6 +184,7 @@ fn admit(
     Ok(Some(Admitted {
         fields: accepted.fields(memory, token, judge.route),
         expires: verified.usable_until(),
+        token: accepted.admitted_token(),
     }))
 }
 

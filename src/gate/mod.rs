@@ -2,6 +2,7 @@
 //!
 //! No I/O, no lock, no clock. [`decide`] is the only way to an [`Admission`], and the proxy forwards nothing without one.
 
+mod admitted_token;
 mod authenticate;
 mod budget;
 mod decide;
@@ -12,6 +13,7 @@ mod observe;
 mod rejection;
 mod unknown_kids;
 
+pub use admitted_token::AdmittedToken;
 pub use budget::{CLIENTS, RetryAfter, SignatureBudget};
 pub use decide::{Admission, Head, Peer, decide};
 pub use endpoint::{OwnRequest, own_request};

@@ -3,6 +3,7 @@
 mod access_token;
 mod answer_time;
 mod attempts;
+mod back_channel;
 mod caller;
 mod client;
 mod cookies;

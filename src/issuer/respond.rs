@@ -302,6 +302,14 @@ pub(super) fn document(body: impl Into<Bytes>) -> Answer {
     response
 }
 
+/// An error (RFC 6749 §5.2).
+pub(super) fn oauth_error(status: StatusCode, code: &str, description: &str) -> Answer {
+    json(
+        status,
+        &json!({ "error": code, "error_description": description }),
+    )
+}
+
 /// A problem (RFC 9457).
 fn problem(status: StatusCode, title: &str) -> Answer {
     let body = json!({ "type": "about:blank", "title": title, "status": status.as_u16() });

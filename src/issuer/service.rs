@@ -22,6 +22,7 @@ use crate::store::{LocalTokens, Store, StoreHandle};
 
 use super::answer_time::AnswerTimes;
 use super::attempts::Attempts;
+use super::back_channel::Logouts;
 use super::cookies::Cookies;
 use super::hashing::Hashing;
 use super::page::SentForm;
@@ -65,6 +66,8 @@ pub(super) struct Service {
     pub(super) attempts: Mutex<Attempts>,
     pub(super) times: Mutex<AnswerTimes>,
     pub(super) refusals: Mutex<Refusals>,
+    /// Logout tokens of other issuers.
+    pub(super) logouts: Logouts,
     /// What attempts and times count from.
     pub(super) began: Instant,
 }
@@ -188,6 +191,9 @@ impl Service {
 
     /// The answer to a request.
     pub(super) async fn ready(self: Arc<Self>, mut asked: Asked, arrived: Instant) -> Ready {
+        if let Endpoint::Logout(_) = asked.endpoint {
+            return self.log_out(&asked).await.into();
+        }
         let config = Arc::clone(&self.snapshot.load().config);
         let (Endpoint::Issuer, Some(secrets), Some(local)) =
             (asked.endpoint, self.secrets.clone(), &config.local_issuer)

@@ -18,6 +18,7 @@ use crate::store::StoreHandle;
 
 use super::answer_time::AnswerTimes;
 use super::attempts::Attempts;
+use super::back_channel::Logouts;
 use super::hashing::Hashing;
 use super::refusals::Refusals;
 use super::service::{Secrets, Service, serve};
@@ -103,6 +104,7 @@ pub fn start(parts: IssuerParts, config: &Config) -> Result<IssuerTask, ConfigEr
         attempts: Mutex::new(Attempts::new()),
         times: Mutex::new(AnswerTimes::default()),
         refusals: Mutex::new(Refusals::default()),
+        logouts: Logouts::new(),
         began: Instant::now(),
     });
     Ok(IssuerTask {

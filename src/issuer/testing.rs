@@ -34,6 +34,7 @@ use crate::store::{
 
 use super::answer_time::AnswerTimes;
 use super::attempts::Attempts;
+use super::back_channel::Logouts;
 use super::hashing::Hashing;
 use super::refusals::Refusals;
 use super::respond::Answer;
@@ -121,6 +122,7 @@ impl World {
             attempts: Mutex::new(Attempts::new()),
             times: Mutex::new(AnswerTimes::default()),
             refusals: Mutex::new(Refusals::default()),
+            logouts: Logouts::new(),
             began: Instant::now(),
         });
         let world = Self {

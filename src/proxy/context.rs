@@ -19,6 +19,7 @@ use crate::snapshot::Snapshot;
 use crate::upstream::Pools;
 
 use super::AccessLog;
+use super::ongoing::Ongoings;
 use super::request_id::RequestIds;
 
 /// Where the snapshot in force stands: `reload` alone stores into it.
@@ -99,6 +100,12 @@ impl WorkerContext {
         }
     }
 
+    /// Ends what goes on with a token that was revoked. The worker's clock calls it, several times a second.
+    pub fn end_revoked(&self) {
+        let mut reader = self.revocations.borrow_mut();
+        self.local.ongoing.look(reader.load());
+    }
+
     /// Lends the worker's memory and the revocations in force. An idle worker calls it once a second too.
     ///
     /// After a panic in `decide` the worker has no memory, and begins anew.
@@ -118,6 +125,7 @@ pub struct WorkerLocal {
     /// Bytes of its token cache.
     token_cache: Cell<u64>,
     current: RefCell<Option<RequestSnapshot>>,
+    pub(super) ongoing: Rc<Ongoings>,
 }
 
 impl WorkerLocal {
@@ -130,6 +138,7 @@ impl WorkerLocal {
             memory: Cell::default(),
             token_cache: Cell::new(token_cache),
             current: RefCell::default(),
+            ongoing: Rc::default(),
         }
     }
 

@@ -11,14 +11,15 @@ use hyper::upgrade::OnUpgrade;
 use crate::config;
 use crate::gate::{Admission, Reason, Rejection};
 use crate::headers::{Upgrade, append_via, join_cookies, remove_response_hop_by_hop};
-use crate::net::{Deadline, TRAILER_BYTES};
+use crate::net::TRAILER_BYTES;
 use crate::upstream::{SendError, Sent};
 
 use super::body::{RequestBody, Upload, UploadLimits, UploadState};
 use super::framing::{Framing, set_framing};
+use super::ongoing::Ongoing;
 use super::record::Record;
 use super::request_id::X_REQUEST_ID;
-use super::response_body::{Payload, Relay};
+use super::response_body::{Payload, Relay, StreamEnd};
 use super::upgrade::{Switched, TunnelLimits, until};
 use super::{RequestSnapshot, WorkerContext};
 
@@ -80,7 +81,10 @@ pub(super) async fn forward(
         .expires()
         .filter(|_| is_event_stream(&sent.response))
         .map(|expires| until(worker.shared.clock.now(), expires));
-    let end = lasts.map(|lasts| worker.deadlines.arm(Some(lasts)));
+    let end = lasts.map(|lasts| StreamEnd {
+        expires: worker.deadlines.arm(Some(lasts)),
+        revoked: ongoing(worker, &admission),
+    });
     Ok(Answer::Response(downstream(sent, snapshot, end)))
 }
 
@@ -206,8 +210,14 @@ fn is_event_stream<B>(answer: &Response<B>) -> bool {
     })
 }
 
+/// What goes on after the request: from now on it ends with its token.
+fn ongoing(worker: &WorkerContext, admission: &Admission) -> Option<Ongoing> {
+    let token = admission.token()?.clone();
+    Some(worker.local.ongoing.begin(token))
+}
+
 /// The upstream's answer, as the client may see it, until `end` at the latest.
-fn downstream(sent: Sent, snapshot: &RequestSnapshot, end: Option<Deadline>) -> Response<Payload> {
+fn downstream(sent: Sent, snapshot: &RequestSnapshot, end: Option<StreamEnd>) -> Response<Payload> {
     let (mut head, body) = sent.response.into_parts();
     clean_answer(&mut head, snapshot);
     let payload = Payload::Upstream(Relay::new(body, end), Rc::clone(&snapshot.strip));
@@ -272,6 +282,7 @@ fn switch(
         limits: TunnelLimits {
             idle: snapshot.limits.upgrade_idle_timeout,
             lasts: admission.expires().map(|expires| until(now, expires)),
+            revoked: ongoing(worker, admission),
         },
     });
     Ok(Answer::Switched(

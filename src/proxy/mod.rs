@@ -7,6 +7,7 @@ mod forward;
 mod framing;
 mod line;
 mod local;
+mod ongoing;
 mod record;
 mod request_id;
 mod respond;

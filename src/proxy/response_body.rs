@@ -12,6 +12,7 @@ use crate::net::Deadline;
 use crate::upstream::SentBody;
 
 use super::body::{BodyError, cleaned};
+use super::ongoing::Ongoing;
 use super::record::Record;
 
 /// A response body on its way to the client: the upstream's, or ours.
@@ -152,7 +153,25 @@ impl Drop for ResponseBody {
 pub(super) struct Relay<U> {
     body: U,
     ended: bool,
-    end: Option<Deadline>,
+    end: Option<StreamEnd>,
+}
+
+/// When a stream of events is over, whatever the upstream has to say.
+pub(super) struct StreamEnd {
+    /// Its token ends.
+    pub(super) expires: Deadline,
+    /// Its token is revoked.
+    pub(super) revoked: Option<Ongoing>,
+}
+
+impl StreamEnd {
+    fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let revoked = self.revoked.as_ref();
+        if revoked.is_some_and(|revoked| revoked.poll_over(cx).is_ready()) {
+            return Poll::Ready(());
+        }
+        self.expires.poll_expired(cx).map(drop)
+    }
 }
 
 impl<U> Relay<U>
@@ -162,7 +181,7 @@ where
 {
     /// `end` is when it is over, whatever the upstream has to say: for streams of events alone, of which every beginning
     /// is a whole one.
-    pub(super) fn new(body: U, end: Option<Deadline>) -> Self {
+    pub(super) fn new(body: U, end: Option<StreamEnd>) -> Self {
         Self {
             body,
             ended: false,
@@ -175,7 +194,7 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if let Some(end) = &mut self.end
-            && end.poll_expired(cx).is_ready()
+            && end.poll_over(cx).is_ready()
         {
             self.ended = true;
             return Poll::Ready(None);

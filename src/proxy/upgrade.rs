@@ -16,6 +16,7 @@ use crate::net::Deadlines;
 use crate::upstream::Upgraded;
 
 use super::ConnectionContext;
+use super::ongoing::Ongoing;
 use super::record::Record;
 
 /// How long both ends get to say goodbye when a tunnel is ended by us: TLS has a last word.
@@ -29,12 +30,14 @@ pub(super) struct Switched {
 }
 
 /// When a tunnel ends, if nobody ends it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct TunnelLimits {
     /// While nothing passes.
     pub(super) idle: Duration,
     /// Until the token ends that admitted it.
     pub(super) lasts: Option<Duration>,
+    /// Until that token is revoked.
+    pub(super) revoked: Option<Ongoing>,
 }
 
 /// Time from `now` until `expires`: none if that has passed.
@@ -68,7 +71,7 @@ pub(super) fn begin(connection: &ConnectionContext, switched: Switched, mut reco
 }
 
 /// Passes bytes both ways until both ends have closed, one fails, nothing passes for `upgrade_idle_timeout`, or the
-/// token ends.
+/// token ends or is revoked.
 async fn run<C, U>(
     client: &mut Metered<C>,
     upstream: &mut U,
@@ -84,9 +87,11 @@ async fn run<C, U>(
         if moved {
             idle.set(Some(limits.idle));
         }
+        let revoked = limits.revoked.as_ref();
+        let revoked = revoked.is_some_and(|revoked| revoked.poll_over(cx).is_ready());
         match (idle.poll_expired(cx), end.poll_expired(cx)) {
-            (Poll::Pending, Poll::Pending) => Poll::Pending,
-            (Poll::Ready(_), _) | (_, Poll::Ready(_)) => Poll::Ready(()),
+            (Poll::Pending, Poll::Pending) if !revoked => Poll::Pending,
+            _ => Poll::Ready(()),
         }
     };
     if join(client, upstream, over).await == Ended::ByUs {

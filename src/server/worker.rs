@@ -277,6 +277,7 @@ async fn tick(handler: &Handler, pulse: &Pulse) -> Infallible {
         interval.tick().await;
         handler.surroundings.deadlines.sweep(Instant::now());
         handler.context.access_log.flush();
+        handler.context.end_revoked();
         if ticks.is_multiple_of(TICKS_PER_BEAT) {
             keep_house(handler);
             pulse.beat(handler.context.id);

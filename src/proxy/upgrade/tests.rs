@@ -29,6 +29,7 @@ async fn start(idle: u64, lasts: Option<u64>) -> Running {
     let limits = TunnelLimits {
         idle: Duration::from_secs(idle),
         lasts: lasts.map(Duration::from_secs),
+        revoked: None,
     };
     let inner = deadlines.clone();
     let tunnel = tokio::task::spawn_local(async move {
