@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::clock::UnixTime;
 use crate::config::{AdminAccess, Config, StoreFailure};
-use crate::revocation_feed::{FeedHandle, FeedStatus, RevocationRequest};
+use crate::revocation_feed::{FeedHandle, FeedStatus, ListOrigin, RevocationRequest};
 use crate::store::{Actor, Means, StoreError, StoreHandle};
 
 use super::problem::{Answer, json, problem, problem_with};
@@ -49,7 +49,7 @@ impl RevocationsReport {
         Self {
             state,
             revocations: status.revocations,
-            origin: status.origin.map(|origin| origin.name()),
+            origin: status.origin.map(ListOrigin::name),
             newest: status.newest,
             confirmed: status.confirmed.map(|moment| moment.to_string()),
             age_seconds: status.confirmed.map(|moment| now.since(moment).max(0)),
@@ -113,17 +113,13 @@ pub(super) async fn change(
 }
 
 fn refused(error: &StoreError) -> Answer {
-    let (status, title) = match error {
-        StoreError::NotRevocable(_) => (StatusCode::BAD_REQUEST, "This cannot be revoked."),
-        _ => {
-            tracing::error!(%error, "a revocation could not be written");
-            (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "The store did not take it: nothing may have been revoked.",
-            )
-        }
-    };
-    problem_with(status, title, &error.to_string())
+    let detail = error.to_string();
+    if matches!(error, StoreError::NotRevocable(_)) {
+        return problem_with(StatusCode::BAD_REQUEST, "This cannot be revoked.", &detail);
+    }
+    tracing::error!(%error, "a revocation could not be written");
+    let title = "The store did not take it: nothing may have been revoked.";
+    problem_with(StatusCode::SERVICE_UNAVAILABLE, title, &detail)
 }
 
 fn no_store() -> Answer {

@@ -121,9 +121,9 @@ impl Service {
             return Err(LogoutError::Again);
         }
         let (kind, value, before) = match &said.subject {
-            LoggedOut::Session(sid) => ("sid", sid, None),
+            LoggedOut::Session(id) => ("sid", id, None),
             // By the provider's clock, as the tokens are: who signs in again right afterwards has newer ones.
-            LoggedOut::Subject(sub) => ("sub", sub, Some(said.issued_at)),
+            LoggedOut::Subject(name) => ("sub", name, Some(said.issued_at)),
         };
         let revocation = NewRevocation {
             issuer: policy.issuer.clone(),

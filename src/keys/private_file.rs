@@ -19,8 +19,8 @@ const TEMPORARY: &str = ".tmp";
 /// # Errors
 /// What the system says.
 pub fn create(file: &Path, content: &[u8]) -> io::Result<bool> {
-    let fill = |out: &mut File| out.write_all(content);
-    write_by(file, fill, |temporary| {
+    let put = |out: &mut File| out.write_all(content);
+    write_by(file, put, |temporary| {
         // A link, unlike a rename, never replaces what another process made meanwhile.
         match fs::hard_link(temporary, file) {
             Ok(()) => Ok(true),
@@ -49,7 +49,7 @@ pub fn replace_by(file: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) 
 /// Writes a temporary file beside `file` and lets `appear` give it its name.
 fn write_by<R>(
     file: &Path,
-    fill: impl FnOnce(&mut File) -> io::Result<()>,
+    put: impl FnOnce(&mut File) -> io::Result<()>,
     appear: impl FnOnce(&Path) -> io::Result<R>,
 ) -> io::Result<R> {
     let directory = file.parent().unwrap_or(Path::new("."));
@@ -58,7 +58,7 @@ fn write_by<R>(
         .mode(0o700)
         .create(directory)?;
     let temporary = directory.join(format!(".{}{TEMPORARY}", random_name()?));
-    let appeared = write_new(&temporary, fill).and_then(|()| appear(&temporary));
+    let appeared = write_new(&temporary, put).and_then(|()| appear(&temporary));
     // It may not be there any more, or never was, and what matters is said by `appeared`.
     let _ = fs::remove_file(&temporary);
     let answer = appeared?;
@@ -66,13 +66,13 @@ fn write_by<R>(
     Ok(answer)
 }
 
-fn write_new(file: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+fn write_new(file: &Path, put: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
     let mut out = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
         .open(file)?;
-    fill(&mut out)?;
+    put(&mut out)?;
     out.sync_all()
 }
 

@@ -97,9 +97,11 @@ impl Digest {
 
     /// The digest of these bytes.
     pub(super) fn from_bytes(bytes: [u8; 16]) -> Self {
-        let [a, b, c, d, e, f, g, h, low @ ..] = bytes;
+        let (mut high, mut low) = ([0; 8], [0; 8]);
+        high.copy_from_slice(&bytes[..8]);
+        low.copy_from_slice(&bytes[8..]);
         Self {
-            high: u64::from_be_bytes([a, b, c, d, e, f, g, h]),
+            high: u64::from_be_bytes(high),
             low: u64::from_be_bytes(low),
         }
     }

@@ -233,14 +233,14 @@ impl RevocationRequest {
     }
 
     fn policy<'c>(&self, config: &'c Config) -> Result<&'c IssuerPolicy, RevocationRequestError> {
-        let names = || {
-            let names = config.issuers.iter().map(|issuer| &*issuer.name);
-            names.collect::<Vec<_>>().join(", ")
+        let known = || {
+            let all = config.issuers.iter().map(|issuer| &*issuer.name);
+            all.collect::<Vec<_>>().join(", ")
         };
         let Some(named) = &self.issuer else {
             return match &*config.issuers {
                 [only] => Ok(&only.policy),
-                _ => Err(RevocationRequestError::WhichIssuer(names())),
+                _ => Err(RevocationRequestError::WhichIssuer(known())),
             };
         };
         // A name first: it is what gateway.toml calls one, whatever another one's `iss` is.
@@ -256,7 +256,7 @@ impl RevocationRequest {
             .map(|issuer| &issuer.policy)
             .ok_or_else(|| RevocationRequestError::NoIssuer {
                 named: named.clone(),
-                known: names(),
+                known: known(),
             })
     }
 }

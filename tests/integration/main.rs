@@ -16,6 +16,7 @@ mod raw_h2;
 mod raw_http;
 mod refusals;
 mod reloading;
+mod revocation;
 mod server_timing;
 mod serving;
 mod spoofing;

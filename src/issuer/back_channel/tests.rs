@@ -62,8 +62,17 @@ async fn a_session_or_all_of_a_user_is_revoked() {
     assert!(told.answer.body().is_empty());
     let session = ("sid".to_owned(), "s".to_owned(), false, true);
     assert_eq!(revoked(&world).await, [session.clone()]);
-    assert_eq!(world.service.revocations.load().len(), 1, "in force when it is answered");
-    assert_eq!(send(&world, &token("2", &json!({"sub": "u"}))).await.status(), 200);
+    assert_eq!(
+        world.service.revocations.load().len(),
+        1,
+        "in force when it is answered"
+    );
+    assert_eq!(
+        send(&world, &token("2", &json!({"sub": "u"})))
+            .await
+            .status(),
+        200
+    );
     let user = ("sub".to_owned(), "u".to_owned(), true, true);
     assert_eq!(revoked(&world).await, [session, user]);
     assert!(world.trail().await.contains(&"revocation.added".to_owned()));
@@ -91,7 +100,10 @@ async fn what_is_not_acceptable_is_400_and_nothing_is_revoked() {
         token("1", &json!({"sub": "u", "aud": "api"})),
         token("1", &json!({"sub": "u", "events": {}})),
         token("1", &json!({})),
-        token("1", &json!({"sub": "u", "iss": "https://localhost:8443/auth"})),
+        token(
+            "1",
+            &json!({"sub": "u", "iss": "https://localhost:8443/auth"}),
+        ),
         token("1", &json!({"sub": "u", "iat": now().seconds() - 400})),
     ] {
         let told = send(&world, &token).await;
@@ -101,9 +113,19 @@ async fn what_is_not_acceptable_is_400_and_nothing_is_revoked() {
     let form = "application/x-www-form-urlencoded";
     for (method, content_type, body, status) in [
         (Method::POST, form, String::new(), 400),
-        (Method::POST, form, format!("logout_token={good}&logout_token={good}"), 400),
+        (
+            Method::POST,
+            form,
+            format!("logout_token={good}&logout_token={good}"),
+            400,
+        ),
         (Method::POST, form, format!("token={good}"), 400),
-        (Method::POST, "application/json", json!({"logout_token": good}).to_string(), 400),
+        (
+            Method::POST,
+            "application/json",
+            json!({"logout_token": good}).to_string(),
+            400,
+        ),
         (Method::POST, "", format!("logout_token={good}"), 400),
         (Method::GET, form, format!("logout_token={good}"), 405),
         (Method::OPTIONS, "", String::new(), 405),
@@ -147,6 +169,9 @@ fn names_are_remembered_until_they_are_over_and_not_more_than_so_many() {
     }
     assert_eq!(remembered.by_name.len(), MOST_REMEMBERED);
     assert_eq!(remembered.by_time.len(), MOST_REMEMBERED);
-    assert!(remembered.take(name(1), at(30), at(10)), "the first to be over went first");
+    assert!(
+        remembered.take(name(1), at(30), at(10)),
+        "the first to be over went first"
+    );
     assert_ne!(name_of("ab", "c"), name_of("a", "bc"));
 }

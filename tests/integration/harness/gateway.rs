@@ -295,8 +295,13 @@ impl TestGateway {
 
     /// What the operator gets who posts to a path.
     pub(crate) fn admin_post(&self, path: &str) -> Reply {
+        self.admin_post_json(path, "")
+    }
+
+    /// The same with a body.
+    pub(crate) fn admin_post_json(&self, path: &str, json: &str) -> Reply {
         let address = self.admin_address().expect("an admin listener");
-        let request = Request::post(path, "")
+        let request = Request::post(path, json)
             .field("Host", "localhost")
             .field("Content-Type", "application/json");
         Connection::open(address).unchecked(&request)
