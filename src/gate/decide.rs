@@ -149,11 +149,11 @@ pub fn decide(
     let ends = admitted.filter(|_| !route.outlive_token);
     let (expires, token) = ends.map_or((None, None), |ends| (ends.expires, Some(ends.token)));
     Ok(Admission {
-        expires,
-        token,
         route,
         upgrade,
         path_and_query,
+        expires,
+        token,
     })
 }
 

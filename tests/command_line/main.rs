@@ -8,6 +8,7 @@ mod commands;
 mod developing;
 mod process;
 mod remote;
+mod revocations;
 mod rotation;
 mod running;
 mod sessions;

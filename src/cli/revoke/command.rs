@@ -167,18 +167,18 @@ fn sentence(report: &Value) -> String {
         Some(false) => return format!("nothing to take back: {what} is not revoked"),
         None => {}
     }
-    let mut sentence = format!("revoked: {what}");
-    if let Some(before) = report["before"].as_str() {
-        sentence.push_str(&format!(", issued until {before}"));
-    }
-    match report["until"].as_str() {
-        Some(until) => sentence.push_str(&format!("; kept until {until}")),
-        None => sentence.push_str("; kept until it is taken back (--remove)"),
-    }
-    if report["in_force"] == false {
-        sentence.push_str("; not yet in force: the gateway could not read the store in time");
-    }
-    sentence
+    let before = report["before"].as_str();
+    let before = before.map_or_else(String::new, |before| format!(", issued until {before}"));
+    let until = report["until"].as_str().map_or_else(
+        || "until it is taken back (--remove)".to_owned(),
+        |until| format!("until {until}"),
+    );
+    let late = if report["in_force"] == false {
+        "; not yet in force: the gateway could not read the store in time"
+    } else {
+        ""
+    };
+    format!("revoked: {what}{before}; kept {until}{late}")
 }
 
 #[cfg(test)]

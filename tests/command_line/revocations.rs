@@ -1,0 +1,102 @@
+//! `revoke` and `revoke list`, at the store.
+
+use serde_json::Value;
+
+use super::process::Sandbox;
+
+/// Two issuers: tokens of `corp` live for an hour, of those of `other` nobody knows.
+fn sandbox() -> Sandbox {
+    let sandbox = Sandbox::new();
+    let issuer = |name: &str, more: &str| {
+        format!(
+            "[[issuers]]\nname = \"{name}\"\nissuer = \"https://{name}.example/\"\naudiences = [\"api\"]\n\
+             algorithms = [\"EdDSA\"]\nkeys = {{ generate = \"EdDSA\" }}\n{more}\n"
+        )
+    };
+    let text = [
+        issuer("corp", "max_lifetime = \"1h\""),
+        issuer("other", ""),
+        "[store]\n[[routes]]\nname = \"all\"\npath = \"/\"\nupstream = \"http://127.0.0.1:9\"\nissuers = [\"corp\"]\n".to_owned(),
+    ];
+    sandbox.write("gateway.toml", &text.concat());
+    sandbox
+}
+
+fn listed(sandbox: &Sandbox) -> Vec<Value> {
+    let said = sandbox.ok(&["revoke", "list", "--json"]);
+    let all: Value = serde_json::from_str(&said).expect("JSON");
+    all["revocations"].as_array().expect("a list").clone()
+}
+
+#[test]
+fn what_is_revoked_is_listed_until_it_is_taken_back() {
+    let sandbox = sandbox();
+    let said = sandbox.ok(&[
+        "revoke", "--issuer", "corp", "--sub", "alice", "--before", "now",
+    ]);
+    assert!(
+        said.starts_with("revoked: sub alice of https://corp.example/, issued until "),
+        "{said}"
+    );
+    sandbox.ok(&["revoke", "--issuer", "https://other.example/", "--all"]);
+    sandbox.ok(&[
+        "revoke",
+        "--issuer",
+        "other",
+        "--jti",
+        "j",
+        "--exp",
+        "4102444800",
+    ]);
+    let all = listed(&sandbox);
+    let shown: Vec<_> = all
+        .iter()
+        .map(|one| {
+            (
+                one["kind"].as_str(),
+                one["value"].as_str(),
+                one["until"].is_string(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            (Some("sub"), Some("alice"), true),
+            (Some("all"), Some(""), false),
+            (Some("jti"), Some("j"), true),
+        ]
+    );
+    assert!(
+        sandbox
+            .ok(&["revoke", "list"])
+            .contains("https://corp.example/")
+    );
+    let back = ["revoke", "--issuer", "corp", "--sub", "alice", "--remove"];
+    assert_eq!(
+        sandbox.ok(&back),
+        "taken back: sub alice of https://corp.example/\n"
+    );
+    assert_eq!(listed(&sandbox).len(), 2);
+    let again = sandbox.run(&back);
+    assert_eq!(again.code, Some(1));
+    assert!(sandbox.ok(&["audit"]).contains("revocation.removed"));
+}
+
+#[test]
+fn what_cannot_be_meant_is_a_usage_error() {
+    let sandbox = sandbox();
+    for line in [
+        "revoke",
+        "revoke --sub alice",
+        "revoke --issuer nobody --sub alice",
+        "revoke --issuer corp --sub alice --jti 1",
+        "revoke --issuer corp --sub alice --exp 5",
+        "revoke --issuer corp --sub alice --before tomorrow",
+    ] {
+        let arguments: Vec<&str> = line.split_whitespace().collect();
+        let ended = sandbox.run(&arguments);
+        assert_eq!(ended.code, Some(2), "{line}");
+    }
+    assert!(listed(&sandbox).is_empty());
+}
