@@ -77,9 +77,14 @@ pub(super) enum Unusable {
 
 impl From<io::Error> for Unusable {
     fn from(error: io::Error) -> Self {
-        match error.kind() {
-            ErrorKind::UnexpectedEof | ErrorKind::InvalidData => Self::Format,
-            _ => Self::NotOurs(NotOurs::Io(error)),
+        let is_short = matches!(
+            error.kind(),
+            ErrorKind::UnexpectedEof | ErrorKind::InvalidData
+        );
+        if is_short {
+            Self::Format
+        } else {
+            Self::NotOurs(NotOurs::Io(error))
         }
     }
 }

@@ -136,7 +136,7 @@ impl<S: Source> Task<S> {
             }
             Ok(Ok(None)) => {}
             Ok(Err(problem)) => {
-                tracing::warn!(%problem, "the copy of the revocations on disk is not used")
+                tracing::warn!(%problem, "the copy of the revocations on disk is not used");
             }
             Err(error) => tracing::error!(%error, "the copy of the revocations could not be read"),
         }

@@ -23,7 +23,7 @@ fn builder(upstream: &Upstream, store: &str) -> GatewayBuilder {
 fn post(gateway: &TestGateway, json: &str) {
     let reply = gateway.admin_post_json("/revocations", json);
     assert_eq!(reply.status, 200, "{}", reply.text());
-    let done: serde_json::Value = serde_json::from_str(&reply.text()).unwrap();
+    let done: serde_json::Value = reply.json();
     assert_eq!(done["in_force"], true, "{done}");
 }
 

@@ -61,7 +61,7 @@ async fn a_session_or_all_of_a_user_is_revoked() {
     assert_eq!(told.status(), 200, "{:?}", told.answer.body());
     assert!(told.answer.body().is_empty());
     let session = ("sid".to_owned(), "s".to_owned(), false, true);
-    assert_eq!(revoked(&world).await, [session.clone()]);
+    assert_eq!(revoked(&world).await, std::slice::from_ref(&session));
     assert_eq!(
         world.service.revocations.load().len(),
         1,

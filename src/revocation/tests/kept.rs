@@ -27,7 +27,7 @@ fn what_was_written_is_read_tables_and_deltas_removed_and_over() {
     let mut writer = RevocationWriter::new().unwrap();
     let values: Vec<String> = (0..20_000).map(|n| format!("j{n}")).collect();
     let revocation = |n: usize| Revocation {
-        until: (n % 3 == 0).then(|| at(100)),
+        until: n.is_multiple_of(3).then(|| at(100)),
         ..for_ever(RevocationTarget::Jti(&values[n]))
     };
     let mut load = writer.load();

@@ -18,13 +18,13 @@ fn config(others: &[&str]) -> Config {
         )
     };
     let mut text = issuer("corp", "max_lifetime = \"1h\"");
-    others
-        .iter()
-        .for_each(|name| text.push_str(&issuer(name, "")));
+    for name in others {
+        text.push_str(&issuer(name, ""));
+    }
     text.push_str("[[routes]]\nname = \"r\"\npath = \"/\"\nupstream = \"http://127.0.0.1:1\"\n");
     text.push_str("issuers = [\"corp\"]\n");
     let directory = Path::new("/etc");
-    let environment = Environment(Default::default());
+    let environment = Environment(std::collections::BTreeMap::default());
     crate::config::parse(&text, Path::new("g.toml"), directory, &environment).unwrap()
 }
 

@@ -4,6 +4,11 @@ use super::*;
 
 const MINUTE: Duration = Duration::from_mins(1);
 
+/// A little less than `time`.
+fn almost(time: Duration, less: Duration) -> Duration {
+    time.saturating_sub(less)
+}
+
 #[tokio::test(start_paused = true)]
 async fn nothing_is_admitted_before_the_list_is_loaded() {
     let world = World::new();
@@ -52,7 +57,7 @@ async fn a_list_is_believed_for_as_long_as_is_configured_to_the_second() {
     let mut process = world.process().await;
     assert!(process.poll().await);
     world.store.away(true);
-    world.pass(STALE_FOR - Duration::from_secs(1)).await;
+    world.pass(almost(STALE_FOR, Duration::from_secs(1))).await;
     assert!(!process.poll().await);
     assert_eq!(process.verdict(&world, "a"), Verdict::Admitted);
     world.pass(Duration::from_secs(1)).await;
@@ -69,7 +74,7 @@ async fn a_clock_that_is_set_back_makes_no_list_younger() {
     assert!(process.poll().await);
     world.store.away(true);
     world.seconds.fetch_sub(86_400, Ordering::Relaxed);
-    tokio::time::advance(STALE_FOR - Duration::from_millis(1)).await;
+    tokio::time::advance(almost(STALE_FOR, Duration::from_millis(1))).await;
     assert!(!process.poll().await);
     assert_eq!(process.verdict(&world, "a"), Verdict::Admitted);
     tokio::time::advance(Duration::from_millis(1)).await;
@@ -89,7 +94,7 @@ async fn a_start_without_the_store_lives_on_the_copy_until_it_is_too_old() {
     assert_eq!(lock(&process.status).origin, Some(ListOrigin::Copy));
     assert_eq!(process.verdict(&world, "a"), Verdict::Refused);
     assert_eq!(process.verdict(&world, "b"), Verdict::Admitted);
-    world.pass(MINUTE - Duration::from_secs(1)).await;
+    world.pass(almost(MINUTE, Duration::from_secs(1))).await;
     assert_eq!(process.verdict(&world, "b"), Verdict::Admitted);
     world.pass(Duration::from_secs(1)).await;
     assert_eq!(process.verdict(&world, "b"), Verdict::Unknown);
