@@ -163,8 +163,7 @@ impl Refusal {
         let mut answer = if matches!(self, Self::NoEndpoint | Self::Method(_)) {
             problem(status, &text)
         } else {
-            let body = json!({ "error": code, "error_description": text });
-            json(status, &body)
+            oauth_error(status, code, &text)
         };
         let headers = answer.headers_mut();
         if let Self::Method(allow) = &self {
