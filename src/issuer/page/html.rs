@@ -66,7 +66,8 @@ pub(super) fn page(view: &View<'_>) -> String {
     let mut out = String::with_capacity(4096);
     let written = match &view.visitor {
         Visitor::Unknown => sign_in(&mut out, view, false),
-        Visitor::Renewable => sign_in(&mut out, view, true),
+        // A session that is over leaves its cookie behind: the button has been tried.
+        Visitor::Renewable => sign_in(&mut out, view, view.asked.notice != Some(Notice::Over)),
         Visitor::User { name, sessions } => signed_in(&mut out, view, name, sessions),
     };
     // A `String` takes everything.

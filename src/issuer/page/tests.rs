@@ -101,6 +101,8 @@ fn the_forms_are_labelled_and_password_managers_know_them() {
     assert!(!html.contains("/auth/token"));
     let html = text(&page("", Visitor::Renewable));
     assert!(html.contains("action=\"/auth/token\""), "{html}");
+    let html = text(&page("notice=over", Visitor::Renewable));
+    assert!(!html.contains("/auth/token"), "it was tried: {html}");
     let sessions = [
         SessionLine {
             current: true,

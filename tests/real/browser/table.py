@@ -161,6 +161,20 @@ def from_elsewhere(table, browser, gateway):
         table.check(f"no way to {path}", not browser.elements("p a"), browser.text())
 
 
+def the_operator(table, browser, gateway):
+    code, said = gateway.command("session", "end", "--user", "alice")
+    table.check("the operator ends the session", (code, said) == (0, "1 session ended\n"), said)
+    gone = until(lambda: browser.go(f"{gateway.origin}/api/orders") or "revoked" in browser.text())
+    table.check("the route refuses within a second or so", gone, browser.text())
+    browser.go(f"{gateway.origin}/auth/")
+    browser.click("#continue")
+    said = browser.text("[role=alert]")
+    over = said == "You are not signed in any more. Sign in again." and not browser.elements("#continue")
+    table.check("the page says so, and has no button to go on", over, browser.text())
+    sign_in(browser, PASSWORD)
+    table.check("one signs in again", browser.says("Signed in as alice"), browser.text())
+
+
 def the_password(table, browser, gateway):
     def change(current, new, again):
         for selector, text in (("#current", current), ("#new", new), ("#again", again)):
@@ -207,7 +221,7 @@ def main():
             table.check("ready", until(lambda: gateway.ask("/readyz")[0] == 200), gateway.ask("/readyz?verbose"))
             browser = table.part(Browser(directory))
             browser.start()
-            for rows in (the_form, the_cookies, the_sessions, from_elsewhere, the_password, the_end):
+            for rows in (the_form, the_cookies, the_sessions, from_elsewhere, the_operator, the_password, the_end):
                 table.section(lambda table, rows=rows: rows(table, browser, gateway))
         finally:
             table.end()
