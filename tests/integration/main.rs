@@ -11,6 +11,7 @@ mod http2;
 mod issuers;
 mod keys;
 mod limits;
+mod local_issuer;
 mod process;
 mod raw_h2;
 mod raw_http;

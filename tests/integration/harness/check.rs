@@ -1,6 +1,7 @@
 //! What holds for every answer a client gets, whatever the test is about.
 
 use super::Reply;
+use super::local::ACCESS_COOKIE;
 use super::upstream::MARK;
 
 /// Looks for fields that may not be in an answer, and at the form of refusals.
@@ -15,16 +16,43 @@ pub(super) fn check(reply: &Reply) {
         assert!(!leaked, "{name} in an answer: {reply:?}");
     }
     for (name, value) in &reply.fields {
-        assert!(!value.contains("eyJ"), "{name} holds a token: {reply:?}");
+        let is_cookie = name.eq_ignore_ascii_case("set-cookie")
+            && value.starts_with(&format!("{ACCESS_COOKIE}="));
+        assert!(
+            is_cookie || !value.contains("eyJ"),
+            "{name} holds a token: {reply:?}"
+        );
     }
     let of_upstream = reply.field(MARK).is_some();
     if reply.status >= 400 && !of_upstream {
         if reply.field("content-type").is_none() {
             check_bare(reply);
+        } else if reply.field("content-type") == Some("application/json") {
+            check_error(reply);
         } else {
             check_refusal(reply);
         }
     }
+}
+
+/// An error of the local issuer (RFC 6749 §5.2): its code, and what it means, in plain ASCII; never cached.
+fn check_error(reply: &Reply) {
+    assert_eq!(reply.all("cache-control"), ["no-store"], "{reply:?}");
+    if reply.is_head {
+        return;
+    }
+    let document = reply.json();
+    let members = document.as_object().expect("an object");
+    for (name, value) in members {
+        assert!(
+            ["error", "error_description"].contains(&name.as_str()),
+            "{reply:?}"
+        );
+        let text = value.as_str().expect("a text");
+        let plain = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
+        assert!(!text.is_empty() && text.bytes().all(plain), "{reply:?}");
+    }
+    assert!(members.contains_key("error"), "{reply:?}");
 }
 
 /// What was answered before there was a request: a status alone, and the connection is closed.

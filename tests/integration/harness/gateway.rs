@@ -31,9 +31,11 @@ pub(crate) struct GatewayBuilder {
     claim_headers: String,
     upstreams: String,
     routes: String,
+    sections: String,
     count: usize,
     workers: usize,
     tls: bool,
+    now: i64,
 }
 
 impl GatewayBuilder {
@@ -55,9 +57,11 @@ impl GatewayBuilder {
                 .to_owned(),
             upstreams: String::new(),
             routes: String::new(),
+            sections: String::new(),
             count: 0,
             workers: 1,
             tls: false,
+            now: NOW,
         }
     }
 
@@ -129,13 +133,26 @@ impl GatewayBuilder {
         self
     }
 
+    /// Adds tables of their own.
+    pub(crate) fn section(mut self, text: &str) -> Self {
+        let _ = writeln!(self.sections, "{text}");
+        self
+    }
+
+    /// Stands at another second.
+    pub(crate) fn at(mut self, now: i64) -> Self {
+        self.now = now;
+        self
+    }
+
     /// Starts the gateway.
     pub(crate) fn start(self) -> TestGateway {
         let directory = tempfile::tempdir().expect("a directory");
         let key_file = directory.path().join("jwks.json");
         std::fs::write(&key_file, &self.keys).expect("written");
+        let (tls, now) = (self.tls, self.now);
         let text = self.text(&key_file);
-        TestGateway::start(&text, directory, self.tls)
+        TestGateway::start_at(now, &text, directory, tls)
     }
 
     /// Starts the gateway as a process of its own, on the clock of the system.
@@ -162,10 +179,12 @@ impl GatewayBuilder {
             claim_headers,
             upstreams,
             routes,
+            sections,
             keys: _,
             count: _,
             workers,
             tls: _,
+            now: _,
         } = self;
         format!(
             "[server]\nlisten = [\"127.0.0.1:0\"]\nworkers = {workers}\n{tls}{server}\n\
@@ -174,7 +193,7 @@ impl GatewayBuilder {
              [log]\nformat = \"json\"\n\
              [[issuers]]\nname = \"corp\"\nissuer = \"{ISSUER}\"\naudiences = [\"{AUDIENCE}\"]\n\
              algorithms = {algorithms}\nkeys = {{ jwks_file = \"{key_file}\" }}\n{issuer}\n\
-             {upstreams}\n{routes}\n[claim_headers]\n{claim_headers}\n"
+             {upstreams}\n{routes}\n[claim_headers]\n{claim_headers}\n{sections}"
         )
     }
 }
@@ -291,6 +310,11 @@ impl TestGateway {
     /// The second at which it stands.
     pub(crate) fn now(&self) -> i64 {
         self.time.load(Ordering::Relaxed)
+    }
+
+    /// Where its files are: `gateway.toml`, `jwks.json` and `state`.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     /// What the operator gets who posts to a path.

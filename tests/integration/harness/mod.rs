@@ -5,6 +5,7 @@ mod check;
 mod client;
 pub(crate) mod gateway;
 pub(crate) mod h2;
+pub(crate) mod local;
 mod message;
 pub(crate) mod process;
 pub(crate) mod provider;

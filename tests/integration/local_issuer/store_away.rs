@@ -1,0 +1,115 @@
+//! A store that cannot be reached: nothing is admitted before the list of revocations is loaded.
+
+use serde_json::json;
+
+use super::builder;
+use crate::harness::local::{
+    LOCAL, Local, PASSWORD, admitted, error, form, local_issuer, outcome, present,
+};
+use crate::harness::tokens::{claims_with, keys, mint_with};
+use crate::harness::{Request, TestGateway, Upstream};
+
+/// A gateway whose PostgreSQL is not there: nothing listens on that port.
+fn without_store(upstream: &Upstream, settings: &str) -> TestGateway {
+    let store = format!("[store]\nurl = \"postgres://nobody:secret@127.0.0.1:1/none\"\n{settings}");
+    let key = format!("encryption_key = \"{}\"", "k".repeat(32));
+    builder(upstream)
+        .section(&store)
+        .section(&local_issuer(&key))
+        .at(present())
+        .start()
+}
+
+fn external() -> String {
+    let changes = json!({ "iat": present() - 60, "exp": present() + 600 });
+    mint_with(&keys().eddsa, "at+jwt", &claims_with(changes))
+}
+
+#[test]
+fn without_the_list_no_token_is_admitted() {
+    let upstream = Upstream::start();
+    let gateway = without_store(&upstream, "");
+    let reply = gateway.send(&Request::get("/api").token(&external()));
+    assert_eq!(outcome(&reply), (503, "revocation_unavailable".to_owned()));
+    assert_eq!(reply.all("retry-after"), ["5"], "{reply:?}");
+    // Who has no token or a bad one is told that.
+    let reply = gateway.send(&Request::get("/api"));
+    assert_eq!(outcome(&reply), (401, "missing_token".to_owned()));
+    let reply = gateway.send(&Request::get("/api").token("a.b.c"));
+    assert_eq!(outcome(&reply), (401, "malformed".to_owned()));
+    let reply = gateway.send(&Request::get("/open"));
+    assert_eq!(outcome(&reply), admitted(), "no token is asked for");
+    assert_eq!(upstream.requests().len(), 1);
+    let ready = gateway.admin("/readyz?verbose");
+    assert_eq!(ready.status, 503, "{ready:?}");
+    assert!(ready.text().contains("revocations"), "{ready:?}");
+    assert_eq!(gateway.admin("/livez").status, 200);
+}
+
+#[test]
+fn an_operator_may_choose_to_admit_without_the_list() {
+    let upstream = Upstream::start();
+    let gateway = without_store(&upstream, "fail = \"open\"");
+    let reply = gateway.send(&Request::get("/api").token(&external()));
+    assert_eq!(outcome(&reply), admitted());
+    let ready = gateway.admin("/readyz?verbose");
+    assert!(ready.text().contains("degraded"), "{ready:?}");
+}
+
+#[test]
+fn the_issuer_says_that_it_cannot_and_nobody_learns_why() {
+    let upstream = Upstream::start();
+    let gateway = without_store(&upstream, "");
+    let login = form(
+        "/auth/login",
+        &[("username", "alice"), ("password", PASSWORD)],
+    );
+    let refresh = [
+        ("grant_type", "refresh_token"),
+        ("refresh_token", "prt_x"),
+        ("client_id", "portcullis"),
+    ];
+    for request in [login, form("/auth/token", &refresh)] {
+        let reply = gateway.send(&request);
+        assert!(matches!(reply.status, 400 | 503), "{reply:?}");
+        if reply.status == 503 {
+            assert_eq!(error(&reply).1, "temporarily_unavailable", "{reply:?}");
+            assert_eq!(reply.all("retry-after").len(), 1, "{reply:?}");
+        }
+        for inside in ["postgres", "127.0.0.1", "secret", "refused"] {
+            assert!(!reply.text().contains(inside), "{reply:?}");
+        }
+    }
+    let metadata = gateway.send(&Request::get(
+        "/.well-known/oauth-authorization-server/auth",
+    ));
+    assert_eq!(metadata.json()["issuer"], LOCAL, "{metadata:?}");
+}
+
+/// No store is asked for where nothing needs one.
+#[test]
+fn without_a_store_nothing_waits() {
+    let upstream = Upstream::start();
+    let gateway = crate::harness::GatewayBuilder::new(&upstream)
+        .route("/api", "")
+        .start();
+    let reply = gateway.send(&Request::get("/api").token(&crate::harness::alice()));
+    assert_eq!(outcome(&reply), admitted());
+    assert!(!gateway.directory().join("state/portcullis.db").exists());
+}
+
+/// The file of SQLite is taken away under a running gateway: tokens are refused once the list is too old, not before.
+#[test]
+fn a_list_that_is_too_old_admits_nobody() {
+    let upstream = Upstream::start();
+    let builder = builder(&upstream).section("[store]\nstale_for = \"10s\"");
+    let local = Local::start(builder);
+    local.user("alice");
+    let tokens = local.sign_in("alice");
+    assert_eq!(local.call(&tokens.access), admitted());
+    // The feed goes on: as long as the store answers, the list is as young as the last poll.
+    local.gateway.advance(60);
+    crate::harness::process::wait_until("the next poll", || {
+        local.call(&tokens.access) == admitted()
+    });
+}
