@@ -105,10 +105,20 @@ class Gateway(Part):
 
     def command(self, *arguments, given=None):
         """The command line, with this configuration and that input: exit code and what it printed."""
+        ran = self.run(*arguments, given=given)
+        return ran.returncode, ran.stdout + ran.stderr
+
+    def run(self, *arguments, given=None):
         environment = {**os.environ, "STATE_DIRECTORY": str(self.state)}
         command = [self.binary, *arguments, "-c", str(self.file)]
-        ran = subprocess.run(command, env=environment, input=given, capture_output=True, text=True, timeout=60)
-        return ran.returncode, ran.stdout + ran.stderr
+        return subprocess.run(command, env=environment, input=given, capture_output=True, text=True, timeout=60)
+
+    def output(self, *arguments, given=None):
+        """Standard output of a command that must do what it is asked for."""
+        ran = self.run(*arguments, given=given)
+        if ran.returncode:
+            raise RuntimeError(f"{' '.join(arguments)}: {ran.returncode} {ran.stdout}{ran.stderr}")
+        return ran.stdout.strip()
 
     def request(self, port, method, path, fields=None):
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)

@@ -2,10 +2,10 @@
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use portcullis::clock::Clock;
 use serde_json::{Value, json};
 
 use super::process::wait_until;
@@ -28,8 +28,7 @@ pub(crate) fn local_issuer(settings: &str) -> String {
 
 /// The present second: the store's clock is the system's, and a gateway with a store stands there.
 pub(crate) fn present() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    i64::try_from(since.expect("after 1970").as_secs()).expect("some billion seconds")
+    Clock::System.now().seconds()
 }
 
 /// A gateway with a local issuer.
@@ -136,8 +135,8 @@ impl Local {
         });
     }
 
-    /// The command line with this gateway's configuration: whether it did it, and what it printed.
-    pub(crate) fn command(&self, arguments: &[&str], given: &str) -> (bool, String) {
+    /// The command line with this gateway's configuration: whether it did it, what it printed, and what it said.
+    pub(crate) fn command(&self, arguments: &[&str], given: &str) -> (bool, String, String) {
         let directory = self.gateway.directory();
         let mut child = Command::new(env!("CARGO_BIN_EXE_portcullis"))
             .args(arguments)
@@ -153,16 +152,16 @@ impl Local {
         stdin.write_all(given.as_bytes()).expect("written");
         drop(stdin);
         let output = child.wait_with_output().expect("a child");
-        let said = [output.stdout, output.stderr].concat();
-        let said = String::from_utf8_lossy(&said).into_owned();
-        (output.status.success(), said)
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+        let done = output.status.success();
+        (done, text(&output.stdout), text(&output.stderr))
     }
 
     /// What the command printed that must do it.
     pub(crate) fn run(&self, arguments: &[&str], given: &str) -> String {
-        let (done, said) = self.command(arguments, given);
-        assert!(done, "{arguments:?}: {said}");
-        said
+        let (done, printed, said) = self.command(arguments, given);
+        assert!(done, "{arguments:?}: {printed} {said}");
+        printed
     }
 
     /// Adds a user, whose tokens have the scopes `read` and `write`, and the role `ops`.
@@ -174,9 +173,8 @@ impl Local {
 
     /// Adds a client with a secret, and the scope `read`: how it says who it is.
     pub(crate) fn client(&self, id: &str) -> String {
-        let said = self.run(&["client", "add", id, "--scope", "read"], "");
-        let secret = said.split_whitespace().last().expect("a secret");
-        basic(id, secret)
+        let secret = self.run(&["client", "add", id, "--scope", "read"], "");
+        basic(id, &secret)
     }
 
     pub(crate) fn sign_in(&self, name: &str) -> Tokens {

@@ -1,4 +1,4 @@
-//! An external provider says that a user or a session is signed out (OpenID Connect Back-Channel Logout 1.0).
+//! An external provider says that a user or a session is signed out (`OpenID` Connect Back-Channel Logout 1.0).
 
 use serde_json::{Value, json};
 

@@ -31,8 +31,8 @@ fn login(local: &Local) -> Reply {
 /// The value of a cookie that an answer sets, and its attributes.
 fn cookie(reply: &Reply, name: &str) -> (String, Vec<String>) {
     let begin = format!("{name}=");
-    let line = reply.all("set-cookie").into_iter();
-    let line = line.filter_map(|line| line.strip_prefix(&begin)).next();
+    let mut lines = reply.all("set-cookie").into_iter();
+    let line = lines.find_map(|line| line.strip_prefix(&begin));
     let mut parts = line
         .unwrap_or_else(|| panic!("{name} in {reply:?}"))
         .split("; ");

@@ -74,7 +74,7 @@ def killed(setting):
     setting.note(f"{sum(one.made for one in clients)} refreshes, {sum(one.repeated for one in clients)} repeated after an answer was lost")
     setting.check("some answers were lost", sum(one.repeated for one in clients) > 0)
     setting.check("the one that comes back never admits what was revoked", not admitted and set(firsts) == {"401 revoked"}, (admitted, firsts))
-    told = setting.cluster.query("SELECT count(*) FROM audit WHERE action = 'session.reused' AND session IN ("
+    told = setting.cluster.query("SELECT count(*) FROM audit WHERE action = 'session.reused' AND session_id IN ("
                                  + ", ".join(f"'{one.tokens.session}'" for one in clients) + ")")
     setting.check("nobody said that a token was reused", told == ["0"], told)
     dead = [one.tokens.session for one in clients if setting.gateways[0].refresh(one.tokens)[0].status != 200]

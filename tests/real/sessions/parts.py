@@ -104,23 +104,17 @@ class Setting(Rows):
         """The password of each is its name, four times."""
         for number in range(USERS):
             name = f"user-{number}"
-            self.run("user", "add", name, "--password-stdin", "--role", "ops", "--scope", "read", "--scope", "write", given=name * 4 + "\n")
+            self.gateways[0].output("user", "add", name, "--password-stdin", "--role", "ops", "--scope", "read", "--scope", "write", given=name * 4 + "\n")
 
     def add_client(self, name, *arguments):
         """A confidential client, and how it says who it is."""
-        secret = self.run("client", "add", name, *arguments).split()[-1]
+        secret = self.gateways[0].output("client", "add", name, *arguments)
         self.clients[name] = {"Authorization": "Basic " + base64.b64encode(f"{name}:{secret}".encode()).decode()}
 
     def sign_in_many(self, count):
         """Sessions of all users in turn, through all gateways."""
         with ThreadPoolExecutor(6) as pool:
             return list(pool.map(lambda number: self.gateways[number % 3].sign_in(f"user-{number % USERS}"), range(count)))
-
-    def run(self, *arguments, given=None):
-        code, said = self.gateways[0].command(*arguments, given=given)
-        if code:
-            raise RuntimeError(f"{' '.join(arguments)}: {code} {said}")
-        return said
 
     def figure(self, name, seconds):
         """What was measured, as milliseconds."""

@@ -89,4 +89,4 @@ def mixed(setting, wires, sessions):
 
 def reused(setting, session):
     """What the audit trail says of it."""
-    return setting.cluster.query(f"SELECT number FROM audit WHERE action = 'session.reused' AND session = '{session}'")
+    return setting.cluster.query(f"SELECT number FROM audit WHERE action = 'session.reused' AND session_id = '{session}'")
