@@ -3,6 +3,7 @@
 //!
 //! The store has a clock of its own, the system's. So a gateway here stands at the present, until a test moves it.
 
+mod attempts;
 mod back_channel;
 mod cookies;
 mod endpoints;
