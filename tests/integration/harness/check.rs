@@ -1,5 +1,7 @@
 //! What holds for every answer a client gets, whatever the test is about.
 
+use serde_json::Value;
+
 use super::Reply;
 use super::local::ACCESS_COOKIE;
 use super::upstream::MARK;
@@ -77,6 +79,10 @@ fn check_refusal(reply: &Reply) {
         return;
     }
     let problem = reply.json();
+    if problem["type"] == "about:blank" {
+        check_bare_problem(reply, &problem);
+        return;
+    }
     let mut members: Vec<&str> = problem
         .as_object()
         .expect("an object")
@@ -92,6 +98,15 @@ fn check_refusal(reply: &Reply) {
     assert_eq!(problem["status"], reply.status, "{reply:?}");
     assert_eq!(problem["request_id"].as_str(), id, "{reply:?}");
     check_challenge(reply, &reply.reason());
+}
+
+/// Below the local issuer there is no such path, or it does not have this method: the status says all (RFC 9457 §4.2.1).
+fn check_bare_problem(reply: &Reply, problem: &Value) {
+    assert!(matches!(reply.status, 404 | 405), "{reply:?}");
+    assert_eq!(problem["status"], reply.status, "{reply:?}");
+    let allow = reply.field("allow").is_some();
+    assert_eq!(allow, reply.status == 405, "{reply:?}");
+    assert!(reply.all("www-authenticate").is_empty(), "{reply:?}");
 }
 
 fn check_challenge(reply: &Reply, reason: &str) {

@@ -30,13 +30,19 @@ async function attempt(name, work) {
   }
 }
 
+// By the body (RFC 6749), by the challenge (RFC 6750), or by the body beside a challenge that has none (Basic).
+async function codeOf(error) {
+  if (error instanceof oauth.ResponseBodyError) return error.error;
+  if (!(error instanceof oauth.WWWAuthenticateChallengeError)) return `${error.name}: ${error.message}`;
+  return error.cause[0].parameters.error ?? (await error.response.json()).error;
+}
+
 // What is refused as the standard says: its error code.
 async function refused(name, wanted, work) {
   try {
     row(name, false, await work());
   } catch (error) {
-    const challenge = error.cause?.[0]?.parameters?.error;
-    const seen = error instanceof oauth.ResponseBodyError ? error.error : challenge ?? `${error.name}: ${error.message}`;
+    const seen = await codeOf(error);
     row(`${name}: ${wanted}`, seen === wanted, seen);
   }
 }

@@ -44,7 +44,7 @@ X-Auth-Issuer = "iss"
 X-Auth-Roles = "roles"
 [[upstreams]]
 name = "nginx"
-urls = ["http://127.0.0.1:{upstream}"]
+urls = ["http://127.0.0.1:{{upstream}}"]
 [[routes]]
 name = "api"
 path = "/api"

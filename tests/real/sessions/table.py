@@ -37,7 +37,9 @@ def main():
         setting.add_client("machine", "--scope", "read")
         for rows in ROWS:
             if not arguments.rows or rows.__name__ in arguments.rows:
+                since = time.time()
                 setting.section(rows)
+                setting.note(f"{rows.__name__}: {time.time() - since:.0f} s")
     finally:
         setting.end()
         if setting.failed:
