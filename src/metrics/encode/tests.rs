@@ -11,9 +11,8 @@ use super::*;
 
 const REASONS: &[&str] = &["missing_token", "expired"];
 
-/// Metrics with at least one series in every family.
-fn filled() -> Arc<Metrics> {
-    let metrics = Metrics::new(2, REASONS);
+/// What the store and those who sign in count.
+fn fill_store(metrics: &Metrics) {
     metrics.revocations().entries(3);
     metrics.revocations().age(Some(1));
     metrics.revocations().read(true);
@@ -21,6 +20,12 @@ fn filled() -> Arc<Metrics> {
     metrics.sessions().signed_in(SignIn::Throttled);
     metrics.sessions().refreshed(Refresh::Reused);
     metrics.sessions().passwords(2);
+}
+
+/// Metrics with at least one series in every family.
+fn filled() -> Arc<Metrics> {
+    let metrics = Metrics::new(2, REASONS);
+    fill_store(&metrics);
     let route = metrics.route("orders");
     for worker in [WorkerId(0), WorkerId(1), WorkerId(1)] {
         route.finished(worker, &Method::GET, 200, Duration::from_millis(2));

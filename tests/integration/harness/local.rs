@@ -207,7 +207,8 @@ impl Local {
 
     /// What the admin listener answers to a revocation.
     pub(crate) fn revoke(&self, document: &Value) -> Reply {
-        self.gateway.admin_post_json("/revocations", &document.to_string())
+        self.gateway
+            .admin_post_json("/revocations", &document.to_string())
     }
 }
 
