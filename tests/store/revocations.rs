@@ -229,12 +229,9 @@ async fn what_cannot_be_revoked_is_told(place: &Place) {
     assert_eq!(revocations(&store).await[0].value, longest.value);
 }
 
-async fn numbers_are_in_the_order_of_the_commits(place: &Place) {
-    const WRITERS: usize = 8;
-    const EACH: usize = 25;
-    let stores = [place.open().await, place.open().await, place.open().await];
+/// Between its number and its commit each revocation takes another time, where that can be.
+async fn dawdle(place: &Place) {
     if matches!(place.url, StoreUrl::Postgres(_)) {
-        // Between its number and its commit each takes another time.
         place
             .execute(
                 "CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS \
@@ -244,6 +241,13 @@ async fn numbers_are_in_the_order_of_the_commits(place: &Place) {
             )
             .await;
     }
+}
+
+async fn numbers_are_in_the_order_of_the_commits(place: &Place) {
+    const WRITERS: usize = 8;
+    const EACH: usize = 25;
+    let stores = [place.open().await, place.open().await, place.open().await];
+    dawdle(place).await;
     let done = Arc::new(AtomicBool::new(false));
     // Whoever looks for what is above the last number it has seen misses none that is committed later.
     let reader = tokio::spawn({
