@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use uuid::Uuid;
-
 use crate::headers::RepeatedCookie;
 use crate::issuer::client::{KnownClient, Presented};
 use crate::issuer::cookies::Cookies;
@@ -101,15 +99,7 @@ async fn rotate(
 ) -> Result<(Answer, Refresh), Refusal> {
     let asked = asked_scopes(given)?;
     let (presented, by_cookie) = presented(call, given)?;
-    let family = own_family(call, store, presented, client).await?;
-    let secret = FamilySecret::open(
-        &call.secrets.sealer,
-        presented.session(),
-        &family.sealed_secret,
-    )?;
-    if !presented.is_of(&secret) {
-        return Err(Refusal::Grant);
-    }
+    let (family, secret) = own_family(call, store, presented, client).await?;
     let wanted = match &asked {
         // RFC 6749 §6: nothing that was not granted at first.
         Some(asked) => {
@@ -189,16 +179,23 @@ fn presented<'c>(
     Ok((parse(text)?, Some(cookies)))
 }
 
-/// The family of a token, if it belongs to this client. A token in the hands of another one opens nothing, and ends
-/// nothing: whoever forgets to name its client is not signed out for it.
+/// The family of a token that we made, and what its tokens are made of, if it is this client's.
+///
+/// A token in the hands of another client opens nothing, and ends nothing: whoever forgets to name its client is not signed
+/// out for it.
 async fn own_family(
     call: &Call,
     store: &Store,
     presented: RefreshToken,
     client: &KnownClient,
-) -> Result<Family, Refusal> {
-    let session: Uuid = presented.session();
+) -> Result<(Family, FamilySecret), Refusal> {
+    let session = presented.session();
     let family = store.family(session).await?.ok_or(Refusal::Grant)?;
+    let sealer = &call.secrets.sealer;
+    let secret = FamilySecret::open(sealer, session, &family.sealed_secret)?;
+    if !presented.is_of(&secret) {
+        return Err(Refusal::Grant);
+    }
     if *family.session.client != *client.id() {
         tracing::warn!(
             session = %session,
@@ -208,7 +205,7 @@ async fn own_family(
         );
         return Err(Refusal::Grant);
     }
-    Ok(family)
+    Ok((family, secret))
 }
 
 /// A token that was used comes again: one of those who hold it is a thief, so the family ends.

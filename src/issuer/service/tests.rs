@@ -94,27 +94,7 @@ async fn an_answer_comes_by_the_way_that_the_request_brought() {
     let serving = tokio::spawn(serve(Arc::clone(&world.service), requests));
     let mut waiting = Vec::new();
     for path in ["/auth/jwks.json", "/auth/nothing"] {
-        let (reply, answer) = oneshot::channel();
-        let Asked {
-            endpoint,
-            method,
-            path,
-            query,
-            headers,
-            client,
-            body,
-        } = get(path);
-        let request = IssuerRequest {
-            endpoint,
-            method,
-            path,
-            query,
-            headers,
-            client,
-            secure: true,
-            body,
-            reply,
-        };
+        let (request, answer) = request(get(path));
         assert!(handle.try_send(request).is_ok());
         waiting.push(answer);
     }
@@ -123,6 +103,50 @@ async fn an_answer_comes_by_the_way_that_the_request_brought() {
         statuses.push(answer.await.unwrap().status().as_u16());
     }
     assert_eq!(statuses, [200, 404]);
+    drop(handle);
+    serving.await.unwrap();
+}
+
+/// A request with its way back.
+fn request(asked: Asked) -> (IssuerRequest, oneshot::Receiver<Answer>) {
+    let (reply, answer) = oneshot::channel();
+    let Asked {
+        endpoint,
+        method,
+        path,
+        query,
+        headers,
+        client,
+        body,
+    } = asked;
+    let request = IssuerRequest {
+        endpoint,
+        method,
+        path,
+        query,
+        headers,
+        client,
+        secure: true,
+        body,
+        reply,
+    };
+    (request, answer)
+}
+
+#[tokio::test]
+async fn a_fault_ends_one_request_and_no_other() {
+    let mut world = World::new().await;
+    let pair = world.sign_in().await;
+    let service = Arc::get_mut(&mut world.service).unwrap();
+    service.catch_up = CatchUp::new(|| panic!("a fault (this is a test)"));
+    let (handle, requests) = IssuerHandle::channel();
+    let serving = tokio::spawn(serve(Arc::clone(&world.service), requests));
+    let (broken, lost) = request(post("/auth/logout", "").bearer(&pair.access));
+    assert!(handle.try_send(broken).is_ok());
+    assert!(lost.await.is_err());
+    let (whole, answer) = request(get("/auth/jwks.json"));
+    assert!(handle.try_send(whole).is_ok());
+    assert_eq!(answer.await.unwrap().status(), 200);
     drop(handle);
     serving.await.unwrap();
 }
