@@ -69,19 +69,22 @@ class Browser(Part):
 
     def text(self, selector="body"):
         """What a person can read there; nothing where there is no such element."""
-        for _ in range(100):
+        for attempt in range(100):
             try:
                 found = self.elements(selector)
                 return self.ask("GET", f"/element/{found[0]}/text") if found else ""
-            except LookupError as error:
-                # The next page came in between.
-                if "stale" not in str(error):
+            except LookupError:
+                # The next page came in between, which the driver says in several ways.
+                if attempt == 99:
                     raise
-        raise LookupError(f"no page stays: {selector}")
 
     def says(self, *words):
         """Whether one of the words comes: where another site leads to, a browser goes in its own time."""
-        return until(lambda: any(word in self.text() for word in words), 5)
+        def said():
+            text = self.text()
+            return any(word in text for word in words)
+
+        return until(said, 5)
 
     def label(self, selector):
         """Its accessible name."""
