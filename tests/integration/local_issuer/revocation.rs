@@ -127,7 +127,10 @@ fn the_command_revokes_at_the_store_and_a_running_gateway_hears_of_it() {
     let tokens = local.sign_in("alice");
     let jti = claim(&tokens.access, "jti");
     let (done, _, said) = local.command(&["revoke", "--jti", &jti], "");
-    assert!(!done && said.contains("--issuer"), "which issuer? {said}");
+    assert!(
+        !done && said.contains("corp, local"),
+        "which issuer? {said}"
+    );
     let corp = external("alice", present() - 60);
     for (issuer, jti, token) in [
         ("local", jti.as_str(), tokens.access.as_str()),

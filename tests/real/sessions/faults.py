@@ -2,12 +2,13 @@
 
 import time
 
+from deaths import watched_start
 from load import Load
-from parts import STALE_FOR, until
+from parts import STALE_FOR, request, until
 
 # How long a fault lasts, and how long the clients go on after it.
-FAULT = 4.0
-AFTER = 4.0
+FAULT = 2.5
+AFTER = 2.5
 # Within it all is as it was: the store is asked again after 1, 2 and 4 s, and a listener has to come back.
 HEALED = 8.0
 KINDS = ("valid token", "revoked token", "refresh", "sign-in")
@@ -15,7 +16,7 @@ KINDS = ("valid token", "revoked token", "refresh", "sign-in")
 
 def faults(setting):
     cluster = setting.cluster
-    good, revoked, sessions = prepare(setting)
+    sessions = setting.sign_in_many(3)
     brief = (
         ("stopped, fast", lambda: cluster.stop("fast"), cluster.start),
         ("stopped, immediate", lambda: cluster.stop("immediate"), cluster.start),
@@ -25,24 +26,13 @@ def faults(setting):
     )
     lines = []
     for name, begin, end in brief:
-        lines.append(one(setting, name, begin, end, FAULT if end else 0.0, sessions, good, revoked))
+        lines.append(one(setting, name, begin, end, FAULT if end else 0.0, sessions))
     show(setting, lines)
 
 
-def prepare(setting):
-    """A token to go on with, one that is revoked, and a session for each client."""
-    one = setting.gateways[0]
-    client = setting.clients["machine"]
-    good, revoked = (one.form("/auth/token", client, grant_type="client_credentials").body["access_token"] for _ in range(2))
-    one.form("/auth/revoke", client, token=revoked)
-    known = all(until(lambda g=gateway: g.call(revoked).reason == "revoked", 2) for gateway in setting.gateways)
-    setting.check("before the faults: one token is admitted and one is revoked", known and one.call(good).status == 200)
-    return good, revoked, [gateway.sign_in(f"user-{number}") for number, gateway in enumerate(setting.gateways)]
-
-
-def one(setting, name, begin, end, lasts, sessions, good, revoked):
+def one(setting, name, begin, end, lasts, sessions):
     """The fault, with clients before, during and after it; what they saw."""
-    load = Load(setting, sessions, good, revoked)
+    load = Load(setting, sessions)
     load.start()
     time.sleep(1.0)
     begun = time.time()
@@ -54,7 +44,7 @@ def one(setting, name, begin, end, lasts, sessions, good, revoked):
     until(lambda: all(load.healed(kind, ended) is not None and time.time() - ended > AFTER for kind in KINDS), HEALED + AFTER)
     load.end()
     # Before it, nothing was wrong.
-    before = {kind: load.during(kind, 0, begun - 0.05) for kind in KINDS}
+    before = {kind: load.before(kind, begun) for kind in KINDS}
     setting.check(f"{name}: before it all is well", all(set(seen) <= {"as it should"} for seen in before.values()), before)
     saw = {kind: load.during(kind, begun, ended + AFTER) for kind in KINDS}
     healed = {kind: load.healed(kind, ended) for kind in KINDS}
@@ -64,18 +54,23 @@ def one(setting, name, begin, end, lasts, sessions, good, revoked):
         other = set(saw[kind]) - {"as it should"}
         setting.check(f"{name}: a {kind} is answered, or refused with 503", all(outcome.startswith("503 ") for outcome in other), saw[kind])
         setting.check(f"{name}: a {kind} works again within {HEALED:.0f} s", healed[kind] is not None and healed[kind] <= HEALED, healed[kind])
-    alive = [setting.gateways[number].refresh(tokens) for number, tokens in enumerate(sessions)]
-    setting.check(f"{name}: no client has lost its session", all(answer.status == 200 for answer, _ in alive), [answer.outcome for answer, _ in alive])
-    sessions[:] = [tokens for _, tokens in alive]
-    gone_on(setting, name, sessions)
+    alive(setting, name, sessions)
+    gone_on(setting, name)
     return name, saw, healed, {kind: load.slowest(kind, begun, ended + AFTER) for kind in KINDS}
 
 
-def gone_on(setting, name, sessions):
+def alive(setting, name, sessions):
+    """Each client goes on with the refresh token that it has."""
+    answers = [gateway.refresh(tokens) for gateway, tokens in zip(setting.gateways, sessions, strict=True)]
+    seen = [answer.outcome for answer, _ in answers]
+    setting.check(f"{name}: no client has lost its session", seen == ["200"] * 3, seen)
+    sessions[:] = [tokens for _, tokens in answers]
+
+
+def gone_on(setting, name):
     """What is revoked after the fault is refused at all within a second: nobody waits for the next poll of a store that was away."""
-    client = setting.clients["machine"]
-    token = setting.gateways[1].form("/auth/token", client, grant_type="client_credentials").body.get("access_token", "")
-    answer = setting.gateways[2].form("/auth/revoke", client, token=token)
+    token = setting.machine(1)
+    answer = setting.gateways[2].form("/auth/revoke", setting.clients["machine"], token=token)
     refused = [until(lambda g=gateway: g.call(token).reason == "revoked", 1.0) for gateway in setting.gateways]
     setting.check(f"{name}: revocation goes on, refused at all within a second", answer.status == 200 and all(refused), (answer, refused))
 
@@ -97,51 +92,86 @@ def said(seen, word):
 
 
 def gone_for_long(setting):
-    """Longer than the list of revocations may be old."""
-    cluster = setting.cluster
-    good, revoked, sessions = prepare(setting)
+    """Longer than the list of revocations may be old, and a gateway that starts meanwhile has it from its disk alone."""
+    members, cluster = setting.gateways, setting.cluster
+    sessions = setting.sign_in_many(3)
     lenient = setting.gateway("lenient", fail="open")
     lenient.start()
     until(lambda: lenient.ask("/readyz")[0] == 200)
-    members = setting.gateways
-    # The gateways have polled within the last half second.
+    load = Load(setting, sessions)
+    load.start()
+    time.sleep(1.0)
+    # The gateways have asked within the last half second.
     cluster.stop("fast")
     gone = time.time()
-    time.sleep(STALE_FOR - 3)
-    answers = [gateway.call(good).outcome for gateway in members]
-    setting.check(f"gone for {STALE_FOR - 3} s: valid tokens are admitted", answers == ["200"] * 3, answers)
-    answers = [gateway.call(revoked).outcome for gateway in members]
-    setting.check("and revoked ones refused", answers == ["401 revoked"] * 3, answers)
+    load.pause(0)
+    started_without(setting, members[0])
+    load.go_on(0)
+    time.sleep(max(0.0, gone + STALE_FOR - 2.5 - time.time()))
+    answers = [gateway.call(token).outcome for token in (setting.good, setting.revoked) for gateway in members[1:]]
+    setting.check(f"gone for less than {STALE_FOR} s: valid tokens are admitted, and revoked ones refused",
+                  answers == ["200"] * 2 + ["401 revoked"] * 2, answers)
     time.sleep(max(0.0, gone + STALE_FOR + 1.5 - time.time()))
-    answers = [gateway.call(token) for token in (good, revoked) for gateway in members]
-    late = [answer.outcome for answer in answers]
-    valid, refused = late[:3], late[3:]
+    load.pause(0)
+    too_old(setting, lenient)
+    begun = time.time()
+    cluster.start()
+    well = until(lambda: all(gateway.call(setting.good).status == 200 for gateway in members), HEALED + 30)
+    load.go_on(0)
+    setting.check("started again: valid tokens are admitted", well, members[0].call(setting.good))
+    until(lambda: all(load.healed(kind, begun) is not None and time.time() - begun > AFTER for kind in KINDS), HEALED + 30)
+    load.end()
+    name = f"gone for {begun - gone:.0f} s"
+    admitted = load.during("revoked token", gone, time.time())
+    setting.check(f"{name}: revoked tokens are never admitted", not any(outcome.startswith("2") for outcome in admitted), admitted)
+    alive(setting, name, sessions)
+    gone_on(setting, name)
+    show(setting, [(name, {kind: load.during(kind, gone, time.time()) for kind in KINDS}, {kind: load.healed(kind, begun) for kind in KINDS},
+                    {kind: load.slowest(kind, gone, time.time()) for kind in KINDS})])
+    lenient.end()
+
+
+def started_without(setting, victim):
+    """The store is away, and the copy on the disk is young."""
+    victim.end()
+    answers = watched_start(victim, setting.revoked)
+    setting.check("started without the store: what was revoked is refused from the first answer on",
+                  set(answers) <= {"401 revoked", "503 revocation_unavailable"} and answers[-1:] == ["401 revoked"], answers[:5])
+    answer = victim.call(setting.good)
+    setting.check("and what was not is admitted", answer.status == 200, answer)
+    answer = victim.form("/auth/login", username="user-0", password="user-0" * 4)
+    setting.check("a sign-in without the store is 503", answer.status == 503, answer)
+
+
+def too_old(setting, lenient):
+    """The store is away, and the list is older than it may be: of those who run, and on the disk."""
+    members = setting.gateways
+    answers = [gateway.call(setting.good) for gateway in members]
+    valid = [answer.outcome for answer in answers]
     setting.check(f"gone for more than {STALE_FOR} s: valid tokens are 503 revocation_unavailable", valid == ["503 revocation_unavailable"] * 3, valid)
-    setting.check("with Retry-After", all(answer.fields.get("retry-after") for answer in answers[:3]), answers[0])
+    setting.check("with Retry-After", all(answer.fields.get("retry-after") for answer in answers), answers[0])
+    refused = [gateway.call(setting.revoked).outcome for gateway in members]
     setting.check("and revoked ones are not admitted", not any(outcome.startswith("2") for outcome in refused), refused)
-    answer = members[0].wire().ask(b"GET /open HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    answer = members[1].wire().ask(request("GET", "/open", {}))
     setting.check("a route without tokens serves", answer.status == 200, answer)
     ready = [gateway.ask("/readyz?verbose") for gateway in members]
-    setting.check("/readyz is 503 and says why", all(status == 503 and "revocations" in text for status, text in ready), ready[0])
-    answers = (lenient.call(good).outcome, lenient.call(revoked).outcome)
-    setting.check("fail = \"open\": valid admitted, revoked refused", answers == ("200", "401 revoked"), answers)
+    setting.check("/readyz is 503 and says why", all(status == 503 and "[-] revocations" in text for status, text in ready), ready[0])
+    answers = (lenient.call(setting.good).outcome, lenient.call(setting.revoked).outcome)
+    setting.check('fail = "open": valid admitted, revoked refused', answers == ("200", "401 revoked"), answers)
     ready = lenient.ask("/readyz?verbose")
-    setting.check("fail = \"open\": /readyz says that it is degraded", ready[0] == 200 and "degraded" in ready[1], ready)
-    cluster.start()
-    begun = time.time()
-    well = until(lambda: all(gateway.call(good).status == 200 for gateway in members), HEALED + 30)
-    setting.check("started again: valid tokens are admitted", well, members[0].call(good))
-    setting.note(f"after {STALE_FOR} s without the store: 503 revocation_unavailable; healed {time.time() - begun:.1f} s after its start")
-    alive = [gateway.refresh(tokens)[0].outcome for gateway, tokens in zip(members, sessions, strict=True)]
-    setting.check("no client has lost its session", alive == ["200"] * 3, alive)
-    lenient.end()
+    setting.check('fail = "open": /readyz is 200 and says what is wrong', ready[0] == 200 and "[!] revocations" in ready[1], ready)
+    victim = members[0]
+    victim.end()
+    victim.start()
+    answers = [victim.call(token).outcome for token in (setting.good, setting.revoked)]
+    setting.check("started with a list that is too old: 503", answers[0] == "503 revocation_unavailable" and not answers[1].startswith("2"), answers)
 
 
 def lost_listener(setting):
     """The connections that hear of revocations are cut again and again, while tokens are revoked: none is missed."""
     client = setting.clients["machine"]
     members = setting.gateways
-    tokens = [members[number % 3].form("/auth/token", client, grant_type="client_credentials").body["access_token"] for number in range(60)]
+    tokens = [setting.machine(number % 3) for number in range(60)]
     cut, answers = 0, []
     for number, token in enumerate(tokens):
         if number % 3 == 0:

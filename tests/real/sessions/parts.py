@@ -16,8 +16,9 @@ from processes import Gateway, Rows, Upstream, free_port, until  # noqa: E402, F
 from cluster import Cluster  # noqa: E402
 from wire import Answer, Wire, burst, request  # noqa: E402, F401
 
-# How old the list of revocations may become: the least that the configuration takes.
-STALE_FOR = 10
+# How old the list of revocations may become: the least that the configuration takes is 10 s, and that of the copy on the disk
+# may be 5 s behind.
+STALE_FOR = 14
 USERS = 6
 
 CONFIG = """
@@ -110,6 +111,18 @@ class Setting(Rows):
         """A confidential client, and how it says who it is."""
         secret = self.gateways[0].output("client", "add", name, *arguments)
         self.clients[name] = {"Authorization": "Basic " + base64.b64encode(f"{name}:{secret}".encode()).decode()}
+
+    def add_tokens(self):
+        """One that is good for all rows, and one that is revoked for all rows."""
+        self.good, self.revoked = (self.machine(0) for _ in range(2))
+        self.gateways[0].form("/auth/revoke", self.clients["machine"], token=self.revoked)
+
+    def machine(self, number):
+        """A token of the client, made by one of the gateways."""
+        answer = self.gateways[number].form("/auth/token", self.clients["machine"], grant_type="client_credentials")
+        if answer.status != 200:
+            raise RuntimeError(f"no token of a client: {answer}")
+        return answer.body["access_token"]
 
     def sign_in_many(self, count):
         """Sessions of all users in turn, through all gateways."""

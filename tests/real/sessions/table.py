@@ -10,13 +10,13 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 
-from deaths import killed, without_the_store  # noqa: E402
+from deaths import killed  # noqa: E402
 from faults import faults, gone_for_long, lost_listener  # noqa: E402
 from parts import Setting  # noqa: E402
 from races import races  # noqa: E402
 from together import any_gateway, by_every_name, revoked_everywhere  # noqa: E402
 
-ROWS = (any_gateway, revoked_everywhere, by_every_name, races, lost_listener, killed, faults, gone_for_long, without_the_store)
+ROWS = (any_gateway, revoked_everywhere, by_every_name, races, lost_listener, killed, faults, gone_for_long)
 
 
 def main():
@@ -35,6 +35,7 @@ def main():
         setting.start()
         setting.add_users()
         setting.add_client("machine", "--scope", "read")
+        setting.add_tokens()
         for rows in ROWS:
             if not arguments.rows or rows.__name__ in arguments.rows:
                 since = time.time()
