@@ -124,10 +124,7 @@ impl Gateway {
                 reload: reload.clone(),
                 key_sources,
                 revocations: services.as_ref().map(Services::revocations),
-                silence: {
-                    let pulse = pulse.clone();
-                    Box::new(move || pulse.silence())
-                },
+                silence: silence(pulse.clone()),
                 started: shared.clock.now(),
             };
             control.spawn(admin::serve(admin.listener, Arc::new(state)));
@@ -294,6 +291,11 @@ impl AdminSocket {
         };
         bind().map_err(|source| ListenError { address, source })
     }
+}
+
+/// How the admin listener learns of a worker that hangs.
+fn silence(pulse: Pulse) -> Box<dyn Fn() -> Duration + Send + Sync> {
+    Box::new(move || pulse.silence())
 }
 
 fn start_workers(
