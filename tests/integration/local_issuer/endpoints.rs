@@ -2,8 +2,10 @@
 
 use serde_json::json;
 
-use super::with_alice;
-use crate::harness::local::{LOCAL, Local, PASSWORD, Tokens, error, form, json_form};
+use super::{builder, with_alice};
+use crate::harness::local::{
+    LOCAL, Local, PASSWORD, Tokens, basic, claims_of, error, form, json_form, kid,
+};
 use crate::harness::{Reply, Request, Upstream};
 
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"];
@@ -225,7 +227,7 @@ fn bodies_that_are_wrong_are_refused_and_never_a_failure() {
     // What somebody would like to be is not asked.
     let more = members(r#","role":"admin","roles":["admin"],"sub":"root""#);
     let reply = send(&local, "/auth/login", Some("application/json"), more);
-    let claims = crate::harness::local::claims_of(&Tokens::of(&reply).access);
+    let claims = claims_of(&Tokens::of(&reply).access);
     assert_eq!(claims["roles"], json!(["ops"]), "{claims}");
 }
 
@@ -270,8 +272,8 @@ fn introspection_is_for_clients_with_a_secret() {
     let request = form("/auth/introspect", &[("token", &tokens.access)]);
     for (authorization, wanted) in [
         (None, 401),
-        (Some(crate::harness::local::basic("machine", "wrong")), 401),
-        (Some(crate::harness::local::basic("nobody", "wrong")), 401),
+        (Some(basic("machine", "wrong")), 401),
+        (Some(basic("nobody", "wrong")), 401),
         (Some(client), 200),
     ] {
         let request = request.clone();
@@ -302,7 +304,7 @@ fn the_password_grant_is_off_until_it_is_switched_on() {
     let local = with_alice(&upstream);
     let reply = local.gateway.send(&form("/auth/token", &values));
     assert_eq!(error(&reply), (400, "unsupported_grant_type".to_owned()));
-    let local = Local::start_with(super::builder(&upstream), "password_grant = true");
+    let local = Local::start_with(builder(&upstream), "password_grant = true");
     local.user("alice");
     let tokens = Tokens::of(&local.gateway.send(&form("/auth/token", &values)));
     assert_eq!(local.call(&tokens.access).0, 200);
@@ -338,10 +340,7 @@ fn the_documents_say_where_everything_is() {
     }
     let keys = keys.json();
     let key = &keys["keys"].as_array().expect("a list")[0];
-    assert_eq!(
-        key["kid"],
-        crate::harness::local::kid(&local.sign_in("alice").access)
-    );
+    assert_eq!(key["kid"], kid(&local.sign_in("alice").access));
     assert_eq!(key["alg"], "EdDSA");
     assert!(key["d"].is_null(), "{keys}");
 }
