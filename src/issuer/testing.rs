@@ -66,7 +66,7 @@ pub(super) struct World {
     pub(super) service: Arc<Service>,
     pub(super) store: Store,
     /// Gone when the test ends.
-    _state: TempDir,
+    state: TempDir,
 }
 
 /// What was answered.
@@ -128,7 +128,7 @@ impl World {
         let world = Self {
             service,
             store,
-            _state: state,
+            state,
         };
         world.add_user("alice", Some(own_hash(ALICE))).await;
         world.add_user("bob", Some(own_hash("hunter2"))).await;
@@ -207,6 +207,16 @@ impl World {
         let events = self.store.audit(&AuditFilter::default(), 100).await;
         let events = events.unwrap().into_iter();
         events.map(|event| event.action.into()).collect()
+    }
+
+    /// Writes something into the row of a user that no program of ours would write.
+    pub(super) async fn spoil_password(&self, user: &str, hash: &str) {
+        let file = self.state.path().join("store.db");
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
+        let mut connection = sqlx::ConnectOptions::connect(&options).await.unwrap();
+        let update = sqlx::query("UPDATE users SET password = $1 WHERE name_key = $2");
+        let done = update.bind(hash).bind(user).execute(&mut connection).await;
+        assert_eq!(done.unwrap().rows_affected(), 1);
     }
 
     /// How many passwords were hashed.

@@ -104,6 +104,27 @@ async fn nobody_learns_whose_name_is_known() {
     assert!(!shown.contains("DROP") && !shown.contains("xxx"), "{shown}");
 }
 
+/// F14: what somebody wrote into the store costs nothing and opens nothing.
+#[tokio::test]
+async fn a_stored_hash_that_cannot_be_one_is_wrong_like_any_other() {
+    let world = World::new().await;
+    for hash in [
+        "$argon2id$v=19$m=4194304,t=1000,p=255$c2FsdHNhbHRzYWx0c2FsdA$aomSxe9+DWlvzNsUOfEW2uZu88YvvD3nvPNYlN7DDDo",
+        "$2b$31$xojBOpn451V6CRtpyRd/kubouRkvkTI.XW9jNIBvR1WgAXcLUtrt.",
+        "correct horse",
+        "",
+    ] {
+        world.spoil_password("alice", hash).await;
+        let before = world.hashed();
+        let told = world
+            .post(LOGIN, "username=alice&password=correct+horse")
+            .await;
+        assert_eq!(told.error(), (401, "invalid_grant".to_owned()), "{hash}");
+        assert_eq!(world.hashed() - before, 1, "{hash}");
+        assert!(told.release.is_some());
+    }
+}
+
 #[tokio::test]
 async fn what_is_no_sign_in_is_told_before_anything_is_hashed() {
     let world = World::new().await;
