@@ -1,7 +1,7 @@
 //! A form of the page, and where the browser goes after it.
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE, LOCATION, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE};
+use http::header::{ACCEPT, CONTENT_TYPE, LOCATION, RETRY_AFTER, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use uuid::Uuid;
 
@@ -131,20 +131,29 @@ impl Action {
     }
 
     fn failed(self, answer: &Response<Bytes>) -> Notice {
-        // Who is not known gets a challenge; who is known, and has the current password wrong, none.
-        let unknown = answer.headers().contains_key(WWW_AUTHENTICATE);
         match (answer.status(), self) {
             (StatusCode::TOO_MANY_REQUESTS, _) => Notice::Wait(wait(answer.headers())),
             (StatusCode::SERVICE_UNAVAILABLE, _) => Notice::Busy,
             (StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED, Self::SignIn) => Notice::Refused,
-            (StatusCode::BAD_REQUEST, Self::ChangePassword) => Notice::Unfit,
-            (StatusCode::UNAUTHORIZED, Self::ChangePassword) if !unknown => Notice::WrongCurrent,
+            (StatusCode::BAD_REQUEST, Self::ChangePassword) => {
+                if is_invalid_grant(answer.body()) {
+                    Notice::WrongCurrent
+                } else {
+                    Notice::Unfit
+                }
+            }
             (StatusCode::UNAUTHORIZED, _) | (StatusCode::BAD_REQUEST, Self::Renew) => Notice::Over,
             // It ended by itself meanwhile, or from another browser.
             (StatusCode::NOT_FOUND, Self::End) => Notice::Ended,
             _ => Notice::Failed,
         }
     }
+}
+
+/// Whether the error is that of a password that does not fit (RFC 6749 §5.2).
+fn is_invalid_grant(body: &[u8]) -> bool {
+    let answer = serde_json::from_slice::<serde_json::Value>(body);
+    answer.is_ok_and(|answer| answer["error"] == "invalid_grant")
 }
 
 fn wait(headers: &HeaderMap) -> Option<u32> {

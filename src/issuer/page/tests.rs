@@ -264,7 +264,7 @@ fn a_form_leads_to_the_next_page_with_its_cookies_and_without_its_answer() {
         (&*other, 404, "/auth/?notice=ended"),
         ("/auth/password", 200, "/auth/?notice=changed"),
         ("/auth/password", 400, "/auth/?notice=unfit"),
-        ("/auth/password", 401, "/auth/?notice=wrong-current"),
+        ("/auth/password", 401, "/auth/?notice=over"),
     ] {
         let response = sent(target).answer(&endpoint(status));
         assert_eq!(response.status(), 303, "{target}");
@@ -274,12 +274,10 @@ fn a_form_leads_to_the_next_page_with_its_cookies_and_without_its_answer() {
         assert_eq!(cookies, ["a=1", "b=2"]);
         assert!(response.body().is_empty(), "no token in a page");
     }
-    let mut unknown = endpoint(401);
-    unknown
-        .headers_mut()
-        .insert("www-authenticate", HeaderValue::from_static("Bearer"));
-    let response = sent("/auth/password").answer(&unknown);
-    assert_eq!(field(&response, "location"), "/auth/?notice=over");
+    let mut wrong = endpoint(400);
+    *wrong.body_mut() = Bytes::from_static(b"{\"error\":\"invalid_grant\"}");
+    let response = sent("/auth/password").answer(&wrong);
+    assert_eq!(field(&response, "location"), "/auth/?notice=wrong-current");
     let mut slow = endpoint(429);
     slow.headers_mut()
         .insert("retry-after", HeaderValue::from_static("30"));
