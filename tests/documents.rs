@@ -249,18 +249,12 @@ fn the_examples_of_the_readme_and_of_keys_md_can_be_set() {
 }
 
 #[test]
-fn sessions_md_shows_a_configuration_and_lists_every_event() {
+fn the_example_of_sessions_md_can_be_set() {
     let text = read("docs/sessions.md");
     let (_, block) = text.split_once("```toml\n").expect("a configuration");
     let (block, _) = block.split_once("\n```").expect("an end");
     let route = "[[routes]]\nname = \"all\"\npath = \"/\"\nupstream = \"http://127.0.0.1:9\"\n";
     assert!(parse(&format!("{block}\n{route}")).local_issuer.is_some());
-    let (_, events) = text.split_once("\n| event | when |\n").expect("the events");
-    let rows = events.lines().take_while(|line| line.starts_with('|'));
-    let cells = rows.filter_map(|row| row.split(" | ").next());
-    let listed: BTreeSet<&str> = cells.flat_map(code_spans).collect();
-    let known = Action::ALL.into_iter().map(Action::as_str).collect();
-    assert_eq!(listed, known);
 }
 
 #[test]
