@@ -19,6 +19,8 @@ const TOKEN_TYPE: &str = "at+jwt";
 pub struct AccessToken<'a> {
     /// `sub`: the user's id, or the client's where there is no user (RFC 9068 §2.2).
     pub sub: &'a str,
+    /// `preferred_username`: the user's name (OpenID Connect Core §5.1), for an application that wants more than an id.
+    pub name: Option<&'a str>,
     /// `client_id`
     pub client_id: &'a str,
     /// `sid`: the session; none of a client that acts for itself.
@@ -85,6 +87,9 @@ impl AccessToken<'_> {
             audience.map_or(Value::Null, |audience| (**audience).into()),
         );
         set("sub", self.sub.into());
+        if let Some(name) = self.name {
+            set("preferred_username", name.into());
+        }
         set("client_id", self.client_id.into());
         set("iat", self.now.seconds().into());
         set("exp", expires.seconds().into());

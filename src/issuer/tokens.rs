@@ -55,6 +55,7 @@ impl Tokens {
             call,
             &AccessToken {
                 sub: &sub,
+                name: Some(user.name.as_str()),
                 client_id: &session.client,
                 sid: Some(session.id),
                 scopes: &scopes,
@@ -86,6 +87,7 @@ impl Tokens {
             call,
             &AccessToken {
                 sub: &client.id,
+                name: None,
                 client_id: &client.id,
                 sid: None,
                 scopes: &scopes,

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 /// Claims that the gateway sets itself, or that other specifications give a meaning: none of them is a user's to carry.
-const RESERVED_CLAIMS: [&str; 22] = [
+const RESERVED_CLAIMS: [&str; 23] = [
     "iss",
     "sub",
     "aud",
@@ -24,6 +24,7 @@ const RESERVED_CLAIMS: [&str; 22] = [
     "c_hash",
     "nonce",
     "auth_time",
+    "preferred_username",
     "acr",
     "amr",
 ];

@@ -53,6 +53,7 @@ static ISSUERS: LazyLock<Vec<Arc<Issuer>>> = LazyLock::new(|| {
 fn token(claims: &Map<String, Value>, now: UnixTime) -> AccessToken<'_> {
     AccessToken {
         sub: "0192f5f0-0000-7000-8000-000000000001",
+        name: Some("Zoé"),
         client_id: "portcullis",
         sid: Some(Uuid::from_u128(7)),
         scopes: &[],
@@ -97,6 +98,7 @@ fn a_token_says_what_rfc_9068_asks_for() {
             "iss": ISSUER,
             "aud": "demo",
             "sub": "0192f5f0-0000-7000-8000-000000000001",
+            "preferred_username": "Zoé",
             "client_id": "portcullis",
             "iat": 1_790_000_000,
             "exp": 1_790_000_900,
@@ -118,6 +120,7 @@ fn what_is_not_there_is_not_said() {
     let nothing = Map::new();
     let token = AccessToken {
         sub: "machine",
+        name: None,
         client_id: "machine",
         sid: None,
         auth_time: None,
@@ -142,6 +145,7 @@ fn no_claim_of_a_user_replaces_one_of_ours() {
         "iss",
         "aud",
         "sub",
+        "preferred_username",
         "client_id",
         "iat",
         "exp",

@@ -207,6 +207,7 @@ async fn what_is_minted_passes_the_issuer_of_the_snapshot() {
     let now = Clock::System.now();
     let token = AccessToken {
         sub: "alice",
+        name: None,
         client_id: "portcullis",
         sid: None,
         scopes: &["a".into()],
