@@ -181,8 +181,8 @@ fn presented<'c>(
 
 /// The family of a token that we made, and what its tokens are made of, if it is this client's.
 ///
-/// A token in the hands of another client opens nothing, and ends nothing: whoever forgets to name its client is not signed
-/// out for it.
+/// A token in the hands of another client opens nothing. The one in force ends nothing either: whoever forgets to name its
+/// client is not signed out for it. One that was used is nobody's any more, and ends the family.
 async fn own_family(
     call: &Call,
     store: &Store,
@@ -203,7 +203,11 @@ async fn own_family(
             address = %call.asked.client,
             "a refresh token was sent by another client"
         );
-        return Err(Refusal::Grant);
+        return Err(if presented.generation() < family.session.generation {
+            reused(call, store, &family).await?
+        } else {
+            Refusal::Grant
+        });
     }
     Ok((family, secret))
 }

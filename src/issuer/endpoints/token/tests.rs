@@ -138,6 +138,11 @@ async fn a_refresh_token_serves_its_own_client_alone() {
     ] {
         world.send(asked).await.pair();
     }
+    // Used by now: whoever has it got it from somewhere, and no grace is another's.
+    let told = world.send(refresh(&own, "&client_id=app")).await;
+    assert_eq!(told.error(), invalid_grant());
+    let (_, reason) = world.session(own.session).await.ended.unwrap();
+    assert_eq!(reason, EndReason::Reused);
 }
 
 #[tokio::test]
