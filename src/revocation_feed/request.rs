@@ -65,6 +65,9 @@ pub enum RevocationRequestError {
     /// `exp` is that of one token.
     #[error("exp goes with jti alone")]
     Exp,
+    /// It would be forgotten at once.
+    #[error("until {0} is past: nothing would be revoked")]
+    Past(UnixTime),
     /// Nobody knows whose tokens are meant.
     #[error("there are several issuers: say which one ({0})")]
     WhichIssuer(String),
@@ -208,6 +211,9 @@ impl RevocationRequest {
         };
         if self.remove {
             return Ok(self.removal(&policy.issuer));
+        }
+        if let Some(until) = self.until.filter(|until| *until <= now) {
+            return Err(RevocationRequestError::Past(until));
         }
         let before = self.before.map(|before| before.at(now));
         let until = match (self.until, self.exp) {

@@ -150,9 +150,13 @@ fn it_is_kept_for_as_long_as_a_token_may_live() {
         (r#"{"sub":"a"}"#, None, Some(NOW + max + 30)),
         (r#"{"sub":"a","before":"now"}"#, Some(NOW), Some(NOW + max)),
         (r#"{"sub":"a","before":100}"#, Some(100), Some(100 + max)),
-        (r#"{"sub":"a","until":5}"#, None, Some(5)),
+        (r#"{"sub":"a","until":1800000005}"#, None, Some(NOW + 5)),
         (r#"{"jti":"a","exp":100}"#, None, Some(130)),
-        (r#"{"jti":"a","exp":100,"until":5}"#, None, Some(5)),
+        (
+            r#"{"jti":"a","exp":100,"until":1800000005}"#,
+            None,
+            Some(NOW + 5),
+        ),
         // Nothing says how long these live.
         (r#"{"sub":"a","issuer":"b"}"#, None, None),
         (r#"{"jti":"a","issuer":"b","exp":100}"#, None, Some(130)),
@@ -163,6 +167,33 @@ fn it_is_kept_for_as_long_as_a_token_may_live() {
         }
         let found = revocation(&json, &["b"]);
         assert_eq!((found.before, found.until), (before, until), "{json}");
+    }
+}
+
+/// It would be told as revoked, and admitted a moment later.
+#[test]
+fn what_would_be_forgotten_at_once_is_refused() {
+    for until in [-5, 0, NOW - 1, NOW] {
+        let json = format!(r#"{{"sub":"a","until":{until}}}"#);
+        let found = resolved(&json, &[]);
+        assert_eq!(found, Err(RevocationRequestError::Past(at(until))));
+    }
+    // Whoever takes back need not say it.
+    let json = r#"{"sub":"a","until":5,"remove":true}"#;
+    assert!(matches!(
+        resolved(json, &[]),
+        Ok(StoreChange::Remove { .. })
+    ));
+}
+
+/// Dates at the end of the calendar are dates.
+#[test]
+fn no_date_is_too_far() {
+    for date in [i64::MAX, i64::MIN, 253_402_300_800] {
+        let json = format!(r#"{{"all":true,"before":{date}}}"#);
+        let _ = StoreChange::Revoke(revocation(&json, &[])).report(Some(1));
+        let json = format!(r#"{{"jti":"a","exp":{date}}}"#);
+        let _ = StoreChange::Revoke(revocation(&json, &[])).report(Some(1));
     }
 }
 
