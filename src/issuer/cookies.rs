@@ -104,3 +104,6 @@ enum Token {
     Access,
     Refresh,
 }
+
+#[cfg(test)]
+mod tests;
