@@ -40,15 +40,20 @@ pub(super) async fn live_sessions(call: &Call, user: Uuid) -> Result<Vec<Session
         let after = found.last().map(|session| session.id);
         let page = store.sessions(&filter, after, PAGE).await?;
         let is_last = page.len() < PAGE as usize;
-        found.extend(page);
+        add_page(&mut found, page, MOST);
         if is_last {
             break;
         }
     }
     // Ids are in the order of their time.
     found.reverse();
-    found.truncate(MOST);
     Ok(found)
+}
+
+/// Adds a page, and keeps the last so many: who signs in day and night must not fill the memory with one question.
+fn add_page<T>(found: &mut Vec<T>, page: Vec<T>, most: usize) {
+    found.extend(page);
+    found.drain(..found.len().saturating_sub(most));
 }
 
 /// Ends one session of the caller.

@@ -47,6 +47,16 @@ async fn a_user_sees_its_own_sessions_the_newest_first() {
     }
 }
 
+#[test]
+fn of_many_sessions_only_the_newest_are_held() {
+    let mut found = Vec::new();
+    for page in 0..10 {
+        super::add_page(&mut found, vec![2 * page, 2 * page + 1], 5);
+        assert!(found.len() <= 5);
+    }
+    assert_eq!(found, [15, 16, 17, 18, 19]);
+}
+
 #[tokio::test]
 async fn a_user_ends_its_own_sessions_and_no_others() {
     let world = World::new().await;
