@@ -4,6 +4,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 use serde_json::Map;
+use uuid::Uuid;
 
 use super::rows::{digest, from_row, moment, names_of};
 use super::{GrantError, Grants, StoreError};
@@ -28,6 +29,11 @@ pub enum ClientError {
     /// It is the gateway's own.
     #[error("`{FIRST_PARTY_CLIENT}` is the gateway's own client")]
     Reserved,
+    /// It reads as the id of a user: `sub` of the two could not be told apart (RFC 9068 §5).
+    #[error(
+        "`{0}` could be the id of a user: a client is called something else than a UUID of version 7"
+    )]
+    LikeUser(String),
     /// A scope is none, or there are too many.
     #[error(transparent)]
     Scope(#[from] GrantError),
@@ -49,6 +55,9 @@ impl NewClient {
         }
         if id.eq_ignore_ascii_case(FIRST_PARTY_CLIENT) {
             return Err(ClientError::Reserved);
+        }
+        if Uuid::try_parse(id).is_ok_and(|id| id.get_version_num() == 7) {
+            return Err(ClientError::LikeUser(id.to_owned()));
         }
         let no_roles: [&str; 0] = [];
         let grants = Grants::new(no_roles, scopes, Map::new())?;

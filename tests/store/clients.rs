@@ -34,6 +34,20 @@ fn ids_and_scopes_are_checked() {
         let error = NewClient::new(id, None, [""; 0]).unwrap_err();
         assert_eq!(error, ClientError::Reserved);
     }
+    // `sub` of a client is its id, and `sub` of a user is a UUID: nobody is both.
+    let user = uuid::Uuid::now_v7();
+    for id in [
+        user.to_string(),
+        user.simple().to_string(),
+        user.urn().to_string(),
+    ] {
+        for id in [id.to_uppercase(), id] {
+            let error = NewClient::new(&id, None, [""; 0]).unwrap_err();
+            assert!(matches!(error, ClientError::LikeUser(_)), "{id}");
+        }
+    }
+    let other = "6ba7b810-9dad-41d1-80b4-00c04fd430c8";
+    assert!(NewClient::new(other, None, [""; 0]).is_ok());
     let error = NewClient::new("a", None, ["a b"]).unwrap_err();
     assert!(matches!(error, ClientError::Scope(_)));
     for id in ["a", &long[1..], "https://client.example/~a?b=%00"] {
