@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 /// Claims that the gateway sets itself, or that other specifications give a meaning: none of them is a user's to carry.
-const RESERVED_CLAIMS: [&str; 23] = [
+const RESERVED_CLAIMS: [&str; 26] = [
     "iss",
     "sub",
     "aud",
@@ -13,11 +13,14 @@ const RESERVED_CLAIMS: [&str; 23] = [
     "jti",
     "sid",
     "scope",
+    "scp",
     "roles",
     "client_id",
     "cnf",
     "act",
     "azp",
+    "cid",
+    "appid",
     "typ",
     "events",
     "at_hash",
@@ -198,6 +201,16 @@ mod tests {
         assert!(Grants::new(many[1..].to_vec(), no_scopes, Map::new()).is_ok());
         let error = Grants::new(many, no_scopes, Map::new()).unwrap_err();
         assert_eq!(error, GrantError::TooMany);
+    }
+
+    /// The gateway reads scopes and clients of other issuers' tokens by these names, and of its own tokens, too.
+    #[test]
+    fn no_user_carries_a_scope_or_a_client_under_another_name() {
+        for name in ["scp", "azp", "cid", "appid"] {
+            let given = claims(json!({ name: "admin" }));
+            let error = Grants::new([""; 0], [""; 0], given).unwrap_err();
+            assert_eq!(error, GrantError::ReservedClaim(name.to_owned()));
+        }
     }
 
     #[test]

@@ -235,7 +235,7 @@ fn grants() -> impl Strategy<Value = Grants> {
             "crit",
             "alg",
             "__proto__",
-            "scp"
+            "groups"
         ])
         .prop_map(str::to_owned),
     ];
