@@ -97,6 +97,22 @@ mod tests {
         assert_eq!(times.release(ms(45), later), ms(500));
     }
 
+    /// Besides the hash there is the store, and the waiting for a core.
+    #[test]
+    fn a_hash_that_leaves_no_time_for_the_rest_makes_the_slot_longer() {
+        for (took, release) in [
+            (249, 500),
+            (250, 1000),
+            (499, 1000),
+            (749, 1000),
+            (750, 1500),
+        ] {
+            let mut times = AnswerTimes::default();
+            times.saw(ms(took), ms(0));
+            assert_eq!(times.release(ms(took), ms(0)), ms(release), "{took}");
+        }
+    }
+
     #[test]
     fn no_slot_is_longer_than_four_seconds() {
         let mut times = AnswerTimes::default();
