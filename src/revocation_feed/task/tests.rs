@@ -295,6 +295,33 @@ async fn rows_of_a_target_stand_beside_each_other() {
     assert_eq!(found, Verdict::Admitted);
 }
 
+/// Clocks differ, and one may be set back: in memory and in the copy on disk.
+#[tokio::test(start_paused = true)]
+async fn what_is_over_is_remembered_for_five_minutes_more() {
+    let world = World::new();
+    let mut process = world.process().await;
+    world.store.put(Row {
+        until: Some(at(START + 10)),
+        ..row(RevocationKind::Jti, "a")
+    });
+    let minute = Duration::from_mins(1);
+    for (passes, expected) in [
+        (minute * 0, Verdict::Refused),
+        (minute * 5, Verdict::Refused),
+        (minute, Verdict::Admitted),
+    ] {
+        world.pass(passes).await;
+        world.store.away(true);
+        if !passes.is_zero() {
+            let from_copy = world.process().await;
+            assert_eq!(from_copy.verdict(&world, "a"), expected);
+        }
+        world.store.away(false);
+        assert!(process.poll().await);
+        assert_eq!(process.verdict(&world, "a"), expected);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_million_rows_are_read_in_pages() {
     /// Makes its rows as they are asked for.
