@@ -101,3 +101,67 @@ impl Drop for Ongoing {
         self.all.all.borrow_mut().remove(&self.number);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::task::noop_waker_ref;
+    use http::Request;
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::gate::{Head, Peer, Unobserved, decide};
+    use crate::proxy::access_log;
+    use crate::proxy::testing::{token, worker};
+    use crate::revocation::{Revocation, RevocationTarget, RevocationWriter};
+
+    /// `alice`'s token, which has admitted something.
+    fn admitted() -> AdmittedToken {
+        let log = access_log(None, true, std::sync::Arc::new(|_| {}));
+        let worker = worker(([127, 0, 0, 1], 9).into(), "", log);
+        let request = Request::get("/private")
+            .header("host", "gw.test")
+            .header("authorization", format!("Bearer {}", token()));
+        let mut head = Head {
+            parts: request.body(()).unwrap().into_parts().0,
+            peer: Peer {
+                address: ([127, 0, 0, 1], 7).into(),
+                secure: false,
+            },
+        };
+        let (snapshot, now) = (worker.current_snapshot(), Clock::System.now());
+        let admission = worker.with_memory(|memory, revocations| {
+            let observer = &mut Unobserved;
+            decide(&snapshot, revocations, memory, &mut head, now, observer)
+        });
+        admission.unwrap().token().unwrap().clone()
+    }
+
+    #[test]
+    fn what_goes_on_ends_with_its_token_also_if_that_was_revoked_before_it_began() {
+        let mut writer = RevocationWriter::new().unwrap();
+        let mut revoke = |subject| {
+            writer.add(&Revocation {
+                issuer: "https://i.test",
+                target: RevocationTarget::Sub(subject),
+                before: None,
+                until: None,
+            });
+            writer.publish()
+        };
+        let (others, hers) = (revoke("bob"), revoke("alice"));
+        let all = Rc::<Ongoings>::default();
+        let cx = &mut Context::from_waker(noop_waker_ref());
+        let first = all.begin(admitted());
+        all.look(&others);
+        assert!(first.poll_over(cx).is_pending());
+        all.look(&hers);
+        assert!(first.poll_over(cx).is_ready());
+        // Its upstream was asked while that happened.
+        let second = all.begin(admitted());
+        assert!(second.poll_over(cx).is_pending());
+        all.look(&hers);
+        assert!(second.poll_over(cx).is_ready());
+        drop((first, second));
+        assert!(all.all.borrow().is_empty());
+    }
+}
