@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use crate::clock::Clock;
 use crate::config::{StoreConfig, StoreFailure};
@@ -21,9 +21,6 @@ use super::task::{Outside, Task};
 
 /// Longest that anybody waits for the store to be asked.
 const CATCH_UP: Duration = Duration::from_secs(2);
-
-/// How often the store is asked to forget what is past.
-const PURGE: Duration = Duration::from_mins(10);
 
 /// Those who wait for the store to be asked, at most; more share the answer of the next time.
 const ASKS: usize = 1024;
@@ -74,24 +71,7 @@ pub fn start(parts: FeedParts<'_>) -> FeedHandle {
         config,
         metrics,
     };
-    let feed = start_from(StoreSource::new(store.clone()), wiring);
-    tokio::spawn(purging(store, feed.asks.downgrade()));
-    feed
-}
-
-/// Lets the store forget what is past, now and then, for as long as there is a feed.
-async fn purging(store: StoreHandle, feed: mpsc::WeakSender<Ask>) {
-    loop {
-        sleep(PURGE).await;
-        if feed.upgrade().is_none() {
-            return;
-        }
-        let purged = async { store.get().await?.purge().await };
-        match purged.await {
-            Ok(purged) => tracing::debug!(?purged, "what is past is gone from the store"),
-            Err(error) => tracing::debug!(%error, "nothing was removed from the store"),
-        }
-    }
+    start_from(StoreSource::new(store), wiring)
 }
 
 /// What all feeds need, whatever their source.
