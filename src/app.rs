@@ -16,7 +16,7 @@ use tokio::task::{JoinError, JoinHandle};
 
 use crate::admin::{self, AdminState};
 use crate::clock::Clock;
-use crate::config::{Config, ConfigErrors};
+use crate::config::{Config, ConfigError, ConfigErrors};
 use crate::gate::Reason;
 use crate::issuer::IssuerHandle;
 use crate::keys::RemoteKeySets;
@@ -355,19 +355,29 @@ fn prepare(
         })
         .map_err(|error| ConfigErrors(vec![error]))?
     };
-    control.block_on(first_answers(&shared.snapshot, feed, services.as_ref()));
+    control
+        .block_on(first_answers(&shared.snapshot, feed, services.as_ref()))
+        .map_err(|error| ConfigErrors(vec![error]))?;
     Ok((shared, services))
 }
 
 /// Resolves names, fetches keys and asks the store, each for a bounded time, and puts into the first snapshot what came of it.
-async fn first_answers(snapshot: &Publisher, feed: &KeyFeed, services: Option<&Services>) {
+///
+/// # Errors
+/// The store is none that this gateway can work with.
+async fn first_answers(
+    snapshot: &Publisher,
+    feed: &KeyFeed,
+    services: Option<&Services>,
+) -> Result<(), ConfigError> {
     let first = snapshot.load_full();
     let asked = async {
-        if let Some(services) = services {
-            services.first_look(FIRST_FETCH).await;
+        match services {
+            Some(services) => services.first_look(FIRST_FETCH).await,
+            None => Ok(()),
         }
     };
-    tokio::join!(
+    let ((), (), looked) = tokio::join!(
         resolve_upstreams(&first),
         feed.first_fetches(FIRST_FETCH),
         asked
@@ -375,6 +385,7 @@ async fn first_answers(snapshot: &Publisher, feed: &KeyFeed, services: Option<&S
     if let Some(with_keys) = feed.take_first(&first) {
         snapshot.store(Arc::new(with_keys));
     }
+    looked
 }
 
 /// Ends what the workers needed, when they have ended.

@@ -80,11 +80,16 @@ impl Services {
 
     /// Waits until the list of revocations and the issuer's keys came from the store, for `limit` at most. What is not there
     /// then comes when it can; until then the copies on disk serve, or the tokens concerned get 503.
-    pub(super) async fn first_look(&self, limit: Duration) {
-        let (loaded, ()) = tokio::join!(self.feed.first_load(limit), self.issuer.first_look(limit));
+    ///
+    /// # Errors
+    /// The store was sealed with another key than this gateway's.
+    pub(super) async fn first_look(&self, limit: Duration) -> Result<(), ConfigError> {
+        let (loaded, checked) =
+            tokio::join!(self.feed.first_load(limit), self.issuer.first_look(limit));
         if !loaded {
             tracing::warn!("the store has not answered yet; starting all the same");
         }
+        checked
     }
 
     /// The way to revocations, for the admin listener.

@@ -86,10 +86,9 @@ impl Operator {
 fn local_issuer(config: &Config) -> Option<LocalIssuer> {
     let local = config.local_issuer.as_ref()?;
     let policy = &config.issuers[local.issuer].policy;
-    let longest = policy.max_lifetime.unwrap_or(local.access_token);
     Some(LocalIssuer {
         iss: local.url.text.clone(),
-        keep_for: longest + policy.leeway,
+        keep_for: policy.admitted_for(local.access_token),
     })
 }
 

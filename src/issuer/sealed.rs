@@ -7,7 +7,7 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
 use zeroize::Zeroizing;
 
-use crate::config::{Config, ConfigError, LocalIssuer, StoreUrl};
+use crate::config::{Config, ConfigError, LocalIssuer, Place, StoreUrl};
 use crate::keys::generated_secret;
 use crate::secret::Secret;
 use crate::store::{Store, StoreError};
@@ -35,6 +35,8 @@ const SALT: &[u8] = b"portcullis sealed 1";
 /// A nonce is 96 random bits, so that one secret is good for 2³² sealings (NIST SP 800-38D §8.3): a sign-in is one of them.
 pub struct Sealer {
     key: RandomizedNonceKey,
+    /// Where its secret comes from.
+    place: Place,
     made: Option<PathBuf>,
 }
 
@@ -84,7 +86,9 @@ impl Sealer {
         };
         let unsealed = |error: SealError| wrong(error.to_string(), None);
         if let Some(secret) = &local.encryption_key {
-            return Self::new(secret).map_err(unsealed);
+            let sealer = Self::new(secret).map_err(unsealed)?;
+            let place = config.places.of("local_issuer.encryption_key");
+            return Ok(Self { place, ..sealer });
         }
         match config.store_url() {
             StoreUrl::Sqlite(_) => {}
@@ -104,6 +108,7 @@ impl Sealer {
             );
         }
         Ok(Self {
+            place: Place::of_file(kept.file.clone()),
             made: kept.made.then_some(kept.file),
             ..Self::new(&kept.secret).map_err(unsealed)?
         })
@@ -128,6 +133,24 @@ impl Sealer {
             .map_err(|_| KeyCheckError::OtherKey)
     }
 
+    /// That the store was sealed with another key, at the place where this one comes from.
+    #[must_use]
+    pub fn other_key(&self) -> ConfigError {
+        let message = "the store was sealed with another encryption key than this one: its signing keys and sessions cannot \
+                       be read with it";
+        let hint = if self.made.is_some() {
+            "this key was made just now, since `local_issuer.encryption_key` is not set: configure the one that the store \
+             was sealed with, or put its file back"
+        } else {
+            "give back the one that the store was sealed with; without it nothing but a new store helps"
+        };
+        ConfigError {
+            place: self.place.clone(),
+            message: message.to_owned(),
+            hint: Some(hint.to_owned()),
+        }
+    }
+
     /// Seals under a key made of `secret`: what is configured, or kept in the state directory.
     ///
     /// # Errors
@@ -142,6 +165,7 @@ impl Sealer {
         let key = RandomizedNonceKey::new(&AES_256_GCM, &*key);
         Ok(Self {
             key: key.map_err(|_| SealError::Randomness)?,
+            place: Place::default(),
             made: None,
         })
     }

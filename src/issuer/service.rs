@@ -314,7 +314,7 @@ impl Call {
         Ok(LocalTokens {
             issuer: &local.url.text,
             // The longest that any configuration allows: a token may be older than this one.
-            keep_for: policy.max_lifetime.unwrap_or(local.access_token) + policy.leeway,
+            keep_for: policy.admitted_for(local.access_token),
         })
     }
 

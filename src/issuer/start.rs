@@ -6,15 +6,15 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::clock::Clock;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, StoreUrl};
 use crate::keys::RemoteKeySets;
 use crate::metrics::Metrics;
 use crate::revocation::RevocationSet;
 use crate::snapshot::Snapshot;
-use crate::store::StoreHandle;
+use crate::store::{StoreHandle, StoreState};
 
 use super::answer_time::AnswerTimes;
 use super::attempts::Attempts;
@@ -22,7 +22,7 @@ use super::back_channel::Logouts;
 use super::hashing::Hashing;
 use super::refusals::Refusals;
 use super::service::{Secrets, Service, serve};
-use super::{CatchUp, IssuerRequests, KeyKeeper, KeyKeeperParts, KeyRing, Sealer};
+use super::{CatchUp, IssuerRequests, KeyCheckError, KeyKeeper, KeyKeeperParts, KeyRing, Sealer};
 
 /// What the issuer works with.
 pub struct IssuerParts {
@@ -50,8 +50,21 @@ pub struct IssuerParts {
 pub struct IssuerTask {
     serving: JoinHandle<()>,
     /// `None` where there is no local issuer.
-    keeper: Option<KeyKeeper>,
+    local: Option<Local>,
 }
+
+/// What the local issuer adds.
+struct Local {
+    keeper: KeyKeeper,
+    sealer: Arc<Sealer>,
+    store: StoreHandle,
+    /// Whether the store is a file of this machine.
+    near: bool,
+}
+
+/// Longest that a start waits for a store that is a file of this machine to be opened: no other process decides how long that
+/// takes, so what is wrong with its key is known before the first request.
+const NEAR: Duration = Duration::from_secs(30);
 
 /// Starts to answer requests, on the current runtime; and to keep the signing keys, if the configuration has a local issuer.
 /// Without one it serves the logout of others alone.
@@ -73,14 +86,14 @@ pub fn start(parts: IssuerParts, config: &Config) -> Result<IssuerTask, ConfigEr
         clock,
         metrics,
     } = parts;
-    let mut keeper = None;
     let mut secrets = None;
+    let mut running = None;
     if let Some(local) = &config.local_issuer {
         let made = Secrets {
             ring: Arc::new(KeyRing::new()),
             sealer: Arc::new(Sealer::of(local, config)?),
         };
-        keeper = Some(KeyKeeper::start(KeyKeeperParts {
+        let keeper = KeyKeeper::start(KeyKeeperParts {
             store: store.clone(),
             sealer: Arc::clone(&made.sealer),
             ring: Arc::clone(&made.ring),
@@ -88,7 +101,13 @@ pub fn start(parts: IssuerParts, config: &Config) -> Result<IssuerTask, ConfigEr
             tell,
             snapshot: Arc::clone(&snapshot),
             clock: clock.clone(),
-        }));
+        });
+        running = Some(Local {
+            keeper,
+            sealer: Arc::clone(&made.sealer),
+            store: store.clone(),
+            near: matches!(config.store_url(), StoreUrl::Sqlite(_)),
+        });
         secrets = Some(made);
     }
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -109,15 +128,43 @@ pub fn start(parts: IssuerParts, config: &Config) -> Result<IssuerTask, ConfigEr
     });
     Ok(IssuerTask {
         serving: tokio::spawn(serve(service, requests)),
-        keeper,
+        local: running,
     })
 }
 
 impl IssuerTask {
     /// Waits until the store was asked for the signing keys once, for `limit` at most: then the first tokens are believed.
-    pub async fn first_look(&self, limit: Duration) {
-        if let Some(keeper) = &self.keeper {
-            keeper.first_look(limit).await;
+    ///
+    /// # Errors
+    /// The store was sealed with another key. A store on this machine is asked however long it takes to open, another one
+    /// within `limit`; what is found later stands in the status.
+    pub async fn first_look(&self, limit: Duration) -> Result<(), ConfigError> {
+        let Some(local) = &self.local else {
+            return Ok(());
+        };
+        let (checked, ()) = tokio::join!(local.check(limit), local.keeper.first_look(limit));
+        checked
+    }
+}
+
+impl Local {
+    /// Whether the store was sealed with our key, if that can be known now.
+    async fn check(&self, limit: Duration) -> Result<(), ConfigError> {
+        let limit = if self.near { NEAR } else { limit };
+        let checked = timeout(limit, async {
+            // Each call waits for a while; another is as good while the first attempt is under way.
+            loop {
+                match self.store.get().await {
+                    Ok(store) => return self.sealer.check(&store).await,
+                    Err(_) if matches!(self.store.state(), StoreState::Opening) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        });
+        match checked.await {
+            Ok(Err(KeyCheckError::OtherKey)) => Err(self.sealer.other_key()),
+            // Who keeps the keys asks again, and says what is wrong.
+            Ok(Ok(()) | Err(KeyCheckError::Store(_) | KeyCheckError::Seal(_))) | Err(_) => Ok(()),
         }
     }
 }

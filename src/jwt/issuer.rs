@@ -43,6 +43,13 @@ impl IssuerPolicy {
         let longest = self.max_lifetime?;
         Some(last.plus(longest).plus(self.leeway))
     }
+
+    /// How long from now on any token may be admitted that was issued by now; `lifetime` is its longest life where the policy
+    /// has none. The clock that issued it, and the one that it is checked by, may each be off by the leeway.
+    #[must_use]
+    pub fn admitted_for(&self, lifetime: Duration) -> Duration {
+        self.leeway + self.max_lifetime.unwrap_or(lifetime) + self.leeway
+    }
 }
 
 /// Whether one audience suffices.

@@ -219,6 +219,8 @@ impl RevocationRequest {
         let until = match (self.until, self.exp) {
             (Some(until), _) => Some(until),
             (None, Some(exp)) => Some(exp.plus(policy.leeway)),
+            // As long as the key is in a set, whoever has it can sign more.
+            (None, None) if self.kind == RevocationKind::Kid && before.is_none() => None,
             (None, None) => policy.over_by(before, now),
         };
         Ok(StoreChange::Revoke(NewRevocation {

@@ -53,7 +53,7 @@ fn the_first_key_signs_at_once_and_the_next_in_an_hour_or_a_minute() {
     let hurried = sandbox.ok(&["keys", "rotate", "--now", "-c", "gateway.toml"]);
     assert_eq!(kid(hurried.lines().next()), new);
     assert!(hurried.contains("is there already"), "{hurried}");
-    let revoke = format!("portcullis revoke --issuer local --kid {old} --until ");
+    let revoke = format!("portcullis revoke --issuer local --kid {old}\n");
     assert!(hurried.contains(&revoke), "{hurried}");
     let lost = sandbox.ok(&["keys", "rotate", "--lost"]);
     assert!(lost.contains("leaves the JWK Set then"), "{lost}");
@@ -93,6 +93,37 @@ fn another_encryption_key_is_named_and_changes_nothing() {
     sandbox.write("gateway.toml", &config(key));
     let first = sandbox.ok(&["keys", "rotate"]);
     assert!(first.ends_with("is made: it signs\n"), "{first}");
+}
+
+#[test]
+fn a_gateway_with_another_encryption_key_does_not_start() {
+    let sandbox = Sandbox::new();
+    let server = "[server]\nlisten = \"127.0.0.1:0\"\n";
+    let with = |more: &str| sandbox.write("gateway.toml", &format!("{server}{}", config(more)));
+    with("");
+    sandbox.ok(&["keys", "rotate"]);
+    let run = || sandbox.run(&["run", "-c", "gateway.toml"]);
+    with("encryption_key = \"0123456789abcdef0123456789abcdef\"\n");
+    let ended = run();
+    assert_eq!(ended.code, Some(78), "{}", ended.err);
+    let said = "gateway.toml:6:18: error: the store was sealed with another encryption key";
+    assert!(ended.err.contains(said), "{}", ended.err);
+    assert!(!ended.err.contains("0123456789abcdef"), "{}", ended.err);
+
+    // The file was lost, so another one is made.
+    with("");
+    let file = sandbox.path("state").join("store.key");
+    let lost = std::fs::read(&file).expect("read");
+    std::fs::remove_file(&file).expect("removed");
+    for made in [true, false] {
+        let ended = run();
+        assert_eq!(ended.code, Some(78), "{}", ended.err);
+        let said = "state/store.key: error: the store was sealed with another encryption key";
+        assert!(ended.err.contains(said), "{}", ended.err);
+        assert_eq!(ended.err.contains("made just now"), made, "{}", ended.err);
+    }
+    std::fs::write(&file, lost).expect("written");
+    sandbox.serve(&format!("{server}{}", config("")));
 }
 
 fn forget_in(store: &std::path::Path, sql: &str) {

@@ -102,7 +102,7 @@ fn render(rotated: &RotatedKeys, haste: Haste) -> String {
     let _ = writeln!(
         text,
         "By then each gateway of this store has looked at the keys, which it does every 30 seconds.\n{advice}\n  \
-         portcullis revoke --issuer {LOCAL_ISSUER} --kid {kid} --until {gone}"
+         portcullis revoke --issuer {LOCAL_ISSUER} --kid {kid}"
     );
     text
 }
@@ -174,8 +174,7 @@ mod tests {
                 "{text}"
             );
             assert!(text.contains("every 30 seconds"), "{text}");
-            let revoke =
-                "portcullis revoke --issuer local --kid old --until 2026-09-22T15:13:20Z\n";
+            let revoke = "portcullis revoke --issuer local --kid old\n";
             assert!(text.ends_with(revoke), "{text}");
             assert_eq!(text.contains("leaves the JWK Set then"), leaves, "{text}");
             assert_eq!(text.contains("--lost"), !leaves, "{text}");

@@ -157,6 +157,15 @@ fn it_is_kept_for_as_long_as_a_token_may_live() {
             None,
             Some(NOW + 5),
         ),
+        (r#"{"all":true}"#, None, Some(NOW + max + 30)),
+        (r#"{"client":"a"}"#, None, Some(NOW + max + 30)),
+        (r#"{"sid":"a"}"#, None, Some(NOW + max + 30)),
+        (r#"{"jti":"a"}"#, None, Some(NOW + max + 30)),
+        // Whoever has a key can sign with it for as long as it is believed, but not what was issued then without living longer.
+        (r#"{"kid":"a"}"#, None, None),
+        (r#"{"kid":"a","until":1800000005}"#, None, Some(NOW + 5)),
+        (r#"{"kid":"a","before":"now"}"#, Some(NOW), Some(NOW + max)),
+        (r#"{"kid":"a","before":"now","issuer":"b"}"#, Some(NOW), None),
         // Nothing says how long these live.
         (r#"{"sub":"a","issuer":"b"}"#, None, None),
         (r#"{"jti":"a","issuer":"b","exp":100}"#, None, Some(130)),
