@@ -124,6 +124,7 @@ impl Gateway {
                 reload: reload.clone(),
                 key_sources,
                 revocations: services.as_ref().map(Services::revocations),
+                local_issuer: services.as_ref().and_then(Services::local_issuer),
                 silence: silence(pulse.clone()),
                 started: shared.clock.now(),
             };

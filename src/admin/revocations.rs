@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::clock::UnixTime;
 use crate::config::{AdminAccess, Config, StoreFailure};
 use crate::revocation_feed::{FeedHandle, FeedStatus, ListOrigin, RevocationRequest};
-use crate::store::{Actor, Means, StoreError, StoreHandle};
+use crate::store::{Actor, Means, StoreError, StoreHandle, StoreState};
 
 use super::problem::{Answer, json, problem, problem_with};
 
@@ -17,6 +17,18 @@ pub struct StoredRevocations {
     pub store: StoreHandle,
     /// How they come here.
     pub feed: FeedHandle,
+}
+
+impl StoredRevocations {
+    /// Why the store does not answer; `None` if it does.
+    pub(super) fn store_failure(&self) -> Option<String> {
+        match self.store.state() {
+            StoreState::Opening => Some("it is not open yet".to_owned()),
+            // It was opened; who reads it all the time knows whether it answers still.
+            StoreState::Open(_) => self.feed.status().failure,
+            StoreState::Away(error) | StoreState::Unusable(error) => Some(error.to_string()),
+        }
+    }
 }
 
 /// The list in force. Times are RFC 3339 in UTC.

@@ -14,6 +14,7 @@ use tokio::task::spawn_blocking;
 
 use crate::clock::UnixTime;
 use crate::config::StoreFailure;
+use crate::issuer::IssuerWatch;
 use crate::keys::KeySourceStatuses;
 use crate::metrics::Metrics;
 use crate::proxy::SharedState;
@@ -62,6 +63,8 @@ pub struct AdminState {
     pub key_sources: Arc<KeySourceStatuses>,
     /// Revocations, where there is a store.
     pub revocations: Option<StoredRevocations>,
+    /// The local issuer, where there is one.
+    pub local_issuer: Option<IssuerWatch>,
     /// The longest silence of a worker.
     pub silence: Box<dyn Fn() -> Duration + Send + Sync>,
     /// When the process started.
@@ -195,6 +198,19 @@ fn checks(state: &AdminState) -> Vec<Check> {
             .is_empty()
             .then(|| no_usable_key(&state.key_sources.of(&issuer.name), now));
         Check::needed(format!("keys of issuer {}", issuer.name), problem)
+    }));
+    // What needs the store says for itself how long it can do without.
+    checks.extend(state.revocations.as_ref().map(|stored| Check {
+        is_ready: true,
+        ..Check::needed("store".to_owned(), stored.store_failure())
+    }));
+    checks.extend(state.local_issuer.as_ref().map(|local| {
+        let status = local.status();
+        Check {
+            // Whom it cannot sign in, another gateway may; and tokens are good for a while.
+            is_ready: !status.is_hopeless(),
+            ..Check::needed("local issuer".to_owned(), status.trouble())
+        }
     }));
     checks.extend(state.revocations.as_ref().map(|stored| {
         let status = stored.feed.status();

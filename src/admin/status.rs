@@ -8,6 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 
 use crate::clock::UnixTime;
+use crate::issuer::LocalIssuerStatus;
 use crate::jwt::{Algorithm, AlgorithmSet, Issuer};
 use crate::net::CertificateInfo;
 use crate::reload::{ReloadHandle, ReloadReport};
@@ -35,6 +36,10 @@ pub(super) struct Status {
     issuers: Vec<IssuerStatus>,
     certificates: Vec<CertificateStatus>,
     upstreams: Vec<UpstreamStatus>,
+    /// `null` without one.
+    store: Option<StoreStatus>,
+    /// `null` without one.
+    local_issuer: Option<LocalIssuerReport>,
     /// `null` without a store.
     revocations: Option<RevocationsReport>,
     /// `null` until there was one.
@@ -47,6 +52,23 @@ struct ConfigStatus {
     file: Option<String>,
     /// SHA-256 in hexadecimal.
     hash: String,
+}
+
+#[derive(Debug, Serialize)]
+struct StoreStatus {
+    /// Why it does not answer; `null` if it does.
+    failure: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct LocalIssuerReport {
+    /// The `kid` of the key that signs; `null` while none does.
+    signing_key: Option<Box<str>>,
+    algorithm: Option<&'static str>,
+    /// What is wrong with it; `null` if nothing is.
+    problem: Option<String>,
+    /// Passwords that are hashed, or wait for it.
+    passwords: usize,
 }
 
 #[derive(Debug, Serialize)]
@@ -133,11 +155,29 @@ impl Status {
                 .map(|certificate| CertificateStatus::of(certificate, now))
                 .collect(),
             upstreams: snapshot.upstreams.iter().map(UpstreamStatus::of).collect(),
+            store: state.revocations.as_ref().map(|stored| StoreStatus {
+                failure: stored.store_failure(),
+            }),
+            local_issuer: state
+                .local_issuer
+                .as_ref()
+                .map(|local| LocalIssuerReport::of(&local.status())),
             revocations: state
                 .revocations
                 .as_ref()
                 .map(|stored| RevocationsReport::of(&stored.feed.status(), now)),
             last_reload: state.reload.last(),
+        }
+    }
+}
+
+impl LocalIssuerReport {
+    fn of(status: &LocalIssuerStatus) -> Self {
+        Self {
+            signing_key: status.signing_key.clone(),
+            algorithm: status.algorithm,
+            problem: status.trouble(),
+            passwords: status.passwords,
         }
     }
 }

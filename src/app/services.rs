@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use crate::admin::StoredRevocations;
 use crate::config::{Config, ConfigError};
-use crate::issuer::{self, CatchUp, IssuerParts, IssuerRequests, IssuerTask};
+use crate::issuer::{self, CatchUp, IssuerParts, IssuerRequests, IssuerTask, IssuerWatch};
 use crate::proxy::Publisher;
 use crate::revocation::RevocationSet;
 use crate::revocation_feed::{self, FeedHandle, FeedParts};
@@ -98,6 +98,11 @@ impl Services {
             store: self.store.clone(),
             feed: self.feed.clone(),
         }
+    }
+
+    /// How the local issuer is, for the admin listener.
+    pub(super) fn local_issuer(&self) -> Option<IssuerWatch> {
+        self.issuer.watch()
     }
 
     /// Ends them when nobody can ask any more, and closes the store.

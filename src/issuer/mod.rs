@@ -24,6 +24,7 @@ mod sign_in;
 mod signing;
 mod signing_key;
 mod start;
+mod status;
 mod tokens;
 
 #[cfg(test)]
@@ -38,6 +39,7 @@ pub use rotation::{
 };
 pub use sealed::{KeyCheckError, SealError, Sealer};
 pub use service::CatchUp;
-pub use signing::KeyRing;
+pub use signing::{KeyProblem, KeyRing};
 pub use signing_key::SigningKeyError;
 pub use start::{IssuerParts, IssuerTask, start};
+pub use status::{IssuerWatch, LocalIssuerStatus};

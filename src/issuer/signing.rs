@@ -20,7 +20,16 @@ pub(super) const CONFIRMED_FOR: Duration = Duration::from_mins(5);
 #[derive(Default)]
 pub struct KeyRing {
     held: ArcSwapOption<Held>,
-    problem: ArcSwapOption<String>,
+    problem: ArcSwapOption<KeyProblem>,
+}
+
+/// What is wrong with the keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyProblem {
+    /// What, for the operator.
+    pub text: String,
+    /// The store was sealed with another key than ours.
+    pub is_other_key: bool,
 }
 
 /// What the store said last.
@@ -68,7 +77,7 @@ impl KeyRing {
     /// What is wrong with the keys, if anything is: the store is away, or was sealed with another key. What signed before may
     /// sign for a while yet.
     #[must_use]
-    pub fn problem(&self) -> Option<Arc<String>> {
+    pub fn problem(&self) -> Option<Arc<KeyProblem>> {
         self.problem.load_full()
     }
 
@@ -82,7 +91,7 @@ impl KeyRing {
     }
 
     /// What was wrong at the last look.
-    pub(super) fn set_problem(&self, problem: Option<String>) {
+    pub(super) fn set_problem(&self, problem: Option<KeyProblem>) {
         self.problem.store(problem.map(Arc::new));
     }
 

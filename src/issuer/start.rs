@@ -22,7 +22,9 @@ use super::back_channel::Logouts;
 use super::hashing::Hashing;
 use super::refusals::Refusals;
 use super::service::{Secrets, Service, serve};
-use super::{CatchUp, IssuerRequests, KeyCheckError, KeyKeeper, KeyKeeperParts, KeyRing, Sealer};
+use super::{
+    CatchUp, IssuerRequests, IssuerWatch, KeyCheckError, KeyKeeper, KeyKeeperParts, KeyRing, Sealer,
+};
 
 /// What the issuer works with.
 pub struct IssuerParts {
@@ -58,6 +60,7 @@ struct Local {
     keeper: KeyKeeper,
     sealer: Arc<Sealer>,
     store: StoreHandle,
+    watch: IssuerWatch,
     /// Whether the store is a file of this machine.
     near: bool,
 }
@@ -86,6 +89,8 @@ pub fn start(parts: IssuerParts, config: &Config) -> Result<IssuerTask, ConfigEr
         clock,
         metrics,
     } = parts;
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let hashing = Hashing::of_cores(cores, Arc::clone(&metrics));
     let mut secrets = None;
     let mut running = None;
     if let Some(local) = &config.local_issuer {
@@ -106,18 +111,18 @@ pub fn start(parts: IssuerParts, config: &Config) -> Result<IssuerTask, ConfigEr
             keeper,
             sealer: Arc::clone(&made.sealer),
             store: store.clone(),
+            watch: IssuerWatch::new(Arc::clone(&made.ring), hashing.clone()),
             near: matches!(config.store_url(), StoreUrl::Sqlite(_)),
         });
         secrets = Some(made);
     }
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let service = Arc::new(Service {
         store,
         catch_up,
         snapshot,
         revocations,
         clock,
-        hashing: Hashing::of_cores(cores, Arc::clone(&metrics)),
+        hashing,
         metrics,
         secrets,
         attempts: Mutex::new(Attempts::new()),
@@ -144,6 +149,12 @@ impl IssuerTask {
         };
         let (checked, ()) = tokio::join!(local.check(limit), local.keeper.first_look(limit));
         checked
+    }
+
+    /// What shows how the local issuer is; `None` where there is none.
+    #[must_use]
+    pub fn watch(&self) -> Option<IssuerWatch> {
+        self.local.as_ref().map(|local| local.watch.clone())
     }
 }
 

@@ -83,6 +83,32 @@ fn what_is_revoked_is_listed_until_it_is_taken_back() {
     assert!(sandbox.ok(&["audit"]).contains("revocation.removed"));
 }
 
+/// Whoever has a key can sign with it as long as it is in the set.
+#[test]
+fn a_key_is_revoked_until_that_is_taken_back() {
+    let sandbox = Sandbox::new();
+    let text = "[local_issuer]\nissuer = \"https://localhost:8443/auth\"\naudience = \"demo\"\n[[routes]]\nname = \"all\"\n\
+                path = \"/\"\nupstream = \"http://127.0.0.1:9\"\n";
+    sandbox.write("gateway.toml", text);
+    let said = sandbox.ok(&["revoke", "--kid", "k"]);
+    assert!(
+        said.ends_with("kept until it is taken back (--remove)\n"),
+        "{said}"
+    );
+    sandbox.ok(&["revoke", "--kid", "k", "--until", "4102444800"]);
+    sandbox.ok(&["revoke", "--kid", "l", "--until", "4102444800"]);
+    for kind in ["--sub", "--client", "--sid", "--jti"] {
+        sandbox.ok(&["revoke", kind, "a"]);
+    }
+    sandbox.ok(&["revoke", "--all", "--before", "now"]);
+    let ends = |one: &Value| one["until"].is_string();
+    let all = listed(&sandbox);
+    let endless: Vec<_> = all.iter().filter(|one| !ends(one)).collect();
+    assert_eq!(all.len(), 7);
+    assert_eq!(endless.len(), 1, "{all:?}");
+    assert_eq!(endless[0]["value"], "k");
+}
+
 #[test]
 fn what_cannot_be_meant_is_a_usage_error() {
     let sandbox = sandbox();

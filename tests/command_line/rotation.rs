@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use super::process::Sandbox;
+use super::process::{Sandbox, wait_until};
 
 const ROUTE: &str = "[[routes]]\nname = \"all\"\npath = \"/\"\nupstream = \"http://127.0.0.1:9\"\n";
 
@@ -124,6 +124,52 @@ fn a_gateway_with_another_encryption_key_does_not_start() {
     }
     std::fs::write(&file, lost).expect("written");
     sandbox.serve(&format!("{server}{}", config("")));
+}
+
+/// A gateway that has started without its store, and what comes is sealed with another key.
+#[test]
+fn a_store_that_comes_back_sealed_with_another_key_is_told() {
+    let other = Sandbox::new();
+    other.write(
+        "gateway.toml",
+        &config("encryption_key = \"0123456789abcdef0123456789abcdef\"\n"),
+    );
+    other.ok(&["keys", "rotate"]);
+    let sandbox = Sandbox::new();
+    let store = sandbox.path("state").join("portcullis.db");
+    std::fs::create_dir_all(&store).expect("made");
+    let server = "[server]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n";
+    let running = sandbox.serve(&format!("{server}{}", config("")));
+    let url = running.admin_url();
+    let ready = || sandbox.run(&["healthcheck", "--admin", &url]);
+    let away = ready().out;
+    for said in ["[!] store: the store cannot be used", "[!] local issuer: "] {
+        assert!(away.contains(said), "{away}");
+    }
+    let came = sandbox.path("came.db");
+    std::fs::copy(other.path("state").join("portcullis.db"), &came).expect("copied");
+    std::fs::remove_dir(&store).expect("removed");
+    std::fs::rename(&came, &store).expect("renamed");
+
+    let told = "the store was sealed with another encryption key";
+    let ended = wait_until(|| {
+        let ended = ready();
+        ended.out.contains(told).then_some(ended)
+    });
+    let ended = ended.expect("it is told");
+    assert_eq!(ended.code, Some(1), "{}", ended.out);
+    let line = format!("[-] local issuer: {told}");
+    assert!(ended.out.contains(&line), "{}", ended.out);
+    let status = sandbox.ok(&["status", "--admin", &url]);
+    for said in [
+        "local_issuer:\n  algorithm: none\n",
+        "  signing_key: none\n",
+        &format!("  problem: {told}"),
+        "  passwords: 0\n",
+        "store:\n  failure: none\n",
+    ] {
+        assert!(status.contains(said), "{said:?} in {status}");
+    }
 }
 
 fn forget_in(store: &std::path::Path, sql: &str) {

@@ -48,6 +48,7 @@ pub(in crate::admin) fn state_of(snapshot: Snapshot, silence: u64) -> AdminState
         metrics: Metrics::new(1, &[]),
         key_sources: Arc::default(),
         revocations: None,
+        local_issuer: None,
         silence: Box::new(move || Duration::from_secs(silence)),
         started,
     }
@@ -181,6 +182,8 @@ async fn status_shows_what_is_in_force() {
         "issuers": [],
         "certificates": [],
         "upstreams": [],
+        "store": null,
+        "local_issuer": null,
         "revocations": null,
         "last_reload": null,
     });

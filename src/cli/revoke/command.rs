@@ -54,7 +54,8 @@ pub(in crate::cli) struct Revoke {
     /// Only those that were issued then or before: `now`, 2026-01-31T12:00:00Z, or seconds since 1970
     #[arg(long, value_name = "TIME", value_parser = before_argument)]
     before: Option<Moment>,
-    /// When it may be forgotten [default: when the longest life of a token is over, if the issuer has a `max_lifetime`]
+    /// When it may be forgotten [default: when the longest life of a token is over, if the issuer has a `max_lifetime`; what a
+    /// key signs: never]
     #[arg(long, value_name = "TIME", value_parser = moment_argument)]
     until: Option<UnixTime>,
     /// `exp` of the token: then it may be forgotten

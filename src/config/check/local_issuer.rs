@@ -8,6 +8,7 @@ pub(super) fn check(found: &mut Findings<'_>) {
     let config = found.config;
     if let Some(local) = &config.local_issuer {
         over_http(found, local);
+        without_tls(found, local);
         secrets(found, local);
         for (index, route) in config.routes.iter().enumerate() {
             hidden_by_local(found, &local.url, index, route);
@@ -30,6 +31,16 @@ fn over_http(found: &mut Findings<'_>, local: &LocalIssuer) {
         let message = "without https the cookies have neither `Secure` nor the `__Host-` prefix: any site or port of that \
                        host can read or replace them";
         found.warn("cookies-over-http", "local_issuer.cookies", message);
+    }
+}
+
+/// Its URL is https, and nobody is known who could end TLS.
+fn without_tls(found: &mut Findings<'_>, local: &LocalIssuer) {
+    let server = &found.config.server;
+    if local.url.secure && server.tls.is_none() && server.trusted_proxies.0.is_empty() {
+        let message = "the local issuer is under https, and this gateway has no `tls`: set it, or name the proxies that end TLS \
+                       in `trusted_proxies`, without which wrong passwords of everyone count against the proxy's address";
+        found.warn("local-issuer-without-tls", "local_issuer.issuer", message);
     }
 }
 

@@ -48,6 +48,7 @@ pub const WARNING_CODES: &[&str] = &[
     "leeway-over-2m",
     "literal-secret",
     "local-issuer-over-http",
+    "local-issuer-without-tls",
     "max-lifetime-over-1d",
     "no-route-needs-a-token",
     "no-routes",

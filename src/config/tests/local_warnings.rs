@@ -8,7 +8,12 @@ const KEY: &str = "encryption_key = \"${K:-0123456789abcdef0123456789abcdef}\"";
 /// Warnings of a text, without what depends on this machine and on the listener.
 fn warned(text: &str) -> Vec<Warning> {
     let mut found = warnings(&good(text));
-    found.retain(|warning| !matches!(warning.code, "file-limit-too-low" | "tokens-over-plaintext"));
+    let listener = [
+        "file-limit-too-low",
+        "tokens-over-plaintext",
+        "local-issuer-without-tls",
+    ];
+    found.retain(|warning| !listener.contains(&warning.code));
     found
 }
 
@@ -65,6 +70,28 @@ fn dangerous_settings_of_the_local_issuer_have_codes() {
         found.sort_unstable();
         expected.sort_unstable();
         assert_eq!(found, expected, "{text}");
+    }
+}
+
+#[test]
+fn an_issuer_under_https_needs_someone_who_ends_tls() {
+    let tls = "tls = { self_signed = \"localhost\" }";
+    let proxies = "trusted_proxies = [\"127.0.0.1/32\"]";
+    for (url, server, expected) in [
+        ("https://localhost:8443/auth", "", true),
+        ("https://login.example", "", true),
+        ("https://login.example", tls, false),
+        ("https://login.example", proxies, false),
+        ("http://localhost:8080/auth", "", false),
+    ] {
+        let text = format!("[server]\n{server}\n{}", quiet_at(url, ""));
+        let all = warnings(&good(&text));
+        let found = all
+            .iter()
+            .find(|warning| warning.code == "local-issuer-without-tls");
+        assert_eq!(found.is_some(), expected, "{text}");
+        let stands = found.is_none_or(|found| found.place.text.contains("issuer = "));
+        assert!(stands, "{found:?}");
     }
 }
 

@@ -21,7 +21,7 @@ use crate::snapshot::Snapshot;
 use crate::store::{Actor, Means, SigningKeyRow, Store, StoreError, StoreHandle};
 
 use super::super::sealed::{KeyCheckError, Sealer};
-use super::super::signing::KeyRing;
+use super::super::signing::{KeyProblem, KeyRing};
 use super::super::signing_key::{self, SigningKeyError, SpareKey};
 use super::key_plan;
 use super::plan::{Ask, PlannedKey, Rules, signer};
@@ -119,6 +119,15 @@ pub(super) enum LookError {
     Ended(#[from] JoinError),
 }
 
+impl LookError {
+    fn problem(&self) -> KeyProblem {
+        KeyProblem {
+            text: self.to_string(),
+            is_other_key: matches!(self, Self::Check(KeyCheckError::OtherKey)),
+        }
+    }
+}
+
 /// What the task remembers.
 pub(super) struct Keeper {
     parts: KeyKeeperParts,
@@ -131,7 +140,7 @@ pub(super) struct Keeper {
     opened: HashMap<Uuid, Opened>,
     kept: Option<Instant>,
     /// What was said last of what is wrong.
-    told: Option<String>,
+    told: Option<KeyProblem>,
 }
 
 /// What was found in a row.
@@ -199,15 +208,17 @@ impl Keeper {
     /// Does what is due, and takes over what the store says. What is wrong is said once.
     pub(super) async fn look(&mut self) -> Result<(), LookError> {
         let looked = self.try_look().await;
-        let problem = looked.as_ref().err().map(ToString::to_string);
+        let problem = looked.as_ref().err().map(LookError::problem);
         if problem != self.told {
-            if let Some(error) = &problem {
-                tracing::error!(error, "the local issuer's keys cannot be kept");
+            if let Some(KeyProblem { text, .. }) = &problem {
+                tracing::error!(error = text, "the local issuer's keys cannot be kept");
             } else {
                 tracing::info!("the local issuer's keys are kept again");
             }
             self.told.clone_from(&problem);
         }
+        // What answers next may be another store.
+        self.checked &= looked.is_ok();
         self.parts.ring.set_problem(problem);
         looked
     }

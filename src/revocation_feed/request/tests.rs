@@ -165,7 +165,11 @@ fn it_is_kept_for_as_long_as_a_token_may_live() {
         (r#"{"kid":"a"}"#, None, None),
         (r#"{"kid":"a","until":1800000005}"#, None, Some(NOW + 5)),
         (r#"{"kid":"a","before":"now"}"#, Some(NOW), Some(NOW + max)),
-        (r#"{"kid":"a","before":"now","issuer":"b"}"#, Some(NOW), None),
+        (
+            r#"{"kid":"a","before":"now","issuer":"b"}"#,
+            Some(NOW),
+            None,
+        ),
         // Nothing says how long these live.
         (r#"{"sub":"a","issuer":"b"}"#, None, None),
         (r#"{"jti":"a","issuer":"b","exp":100}"#, None, Some(130)),

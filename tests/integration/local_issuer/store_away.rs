@@ -43,7 +43,14 @@ fn without_the_list_no_token_is_admitted() {
     assert_eq!(upstream.requests().len(), 1);
     let ready = gateway.admin("/readyz?verbose");
     assert_eq!(ready.status, 503, "{ready:?}");
-    assert!(ready.text().contains("revocations"), "{ready:?}");
+    for said in ["[-] revocations: ", "[!] store: ", "[!] local issuer: "] {
+        assert!(ready.text().contains(said), "{said} {ready:?}");
+    }
+    let status = gateway.admin("/status").json();
+    assert!(status["store"]["failure"].is_string(), "{status:#}");
+    let local = &status["local_issuer"];
+    assert!(local["signing_key"].is_null(), "{local:#}");
+    assert!(local["problem"].is_string(), "{local:#}");
     assert_eq!(gateway.admin("/livez").status, 200);
 }
 
@@ -91,6 +98,27 @@ fn the_issuer_says_that_it_cannot_and_nobody_learns_why() {
     assert_eq!(metadata.json()["issuer"], LOCAL, "{metadata:?}");
 }
 
+/// What an operator sees of one that is well.
+#[test]
+fn the_state_of_the_issuer_is_told() {
+    let upstream = Upstream::start();
+    let local = super::with_alice(&upstream);
+    let token = local.sign_in("alice").access;
+    let ready = local.gateway.admin("/readyz?verbose").text();
+    for said in ["[+] store: ok", "[+] local issuer: ok"] {
+        assert!(ready.contains(said), "{said} {ready}");
+    }
+    let status = local.gateway.admin("/status").json();
+    let expected = json!({
+        "signing_key": crate::harness::local::kid(&token),
+        "algorithm": "EdDSA",
+        "problem": null,
+        "passwords": 0,
+    });
+    assert_eq!(status["local_issuer"], expected);
+    assert_eq!(status["store"], json!({ "failure": null }));
+}
+
 /// No store is asked for where nothing needs one.
 #[test]
 fn without_a_store_nothing_waits() {
@@ -99,6 +127,8 @@ fn without_a_store_nothing_waits() {
     let reply = gateway.send(&Request::get("/api").token(&alice()));
     assert_eq!(outcome(&reply), admitted());
     assert!(!gateway.directory().join("state/portcullis.db").exists());
+    let status = gateway.admin("/status").json();
+    assert!(status["store"].is_null() && status["local_issuer"].is_null());
 }
 
 /// As long as the store answers, the list is as young as the last look at it, however little changes.
