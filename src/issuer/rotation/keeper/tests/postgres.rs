@@ -55,7 +55,7 @@ impl Schema {
 
 /// Everyone looks at the same time.
 async fn look(gateways: &mut [GatewayKeys]) {
-    let looks = gateways.iter_mut().map(|gateway| gateway.look());
+    let looks = gateways.iter_mut().map(GatewayKeys::look);
     futures_util::future::join_all(looks).await;
 }
 
