@@ -107,12 +107,11 @@ impl Gateway {
         let mut feed = KeyFeed::new(&fixtures);
         let key_sources = feed.statuses();
         let (shared, services) = prepare(&control, snapshot, &fixtures, &mut feed)?;
-        let snapshot = Arc::clone(&shared.snapshot);
-        control.spawn(keep_resolving(Arc::clone(&snapshot)));
+        control.spawn(keep_resolving(Arc::clone(&shared.snapshot)));
         control.spawn(give_memory_back());
         let reload = {
             let _entered = control.enter();
-            reload::start(source, snapshot, fixtures, feed)
+            reload::start(source, Arc::clone(&shared.snapshot), fixtures, feed)
         };
         let (drain, watched) = DrainHandle::new();
         let workers = start_workers(&config, listeners, &shared, &metrics, sink, watched)?;

@@ -19,7 +19,7 @@ const TOKEN_TYPE: &str = "at+jwt";
 pub struct AccessToken<'a> {
     /// `sub`: the user's id, or the client's where there is no user (RFC 9068 §2.2).
     pub sub: &'a str,
-    /// `preferred_username`: the user's name (OpenID Connect Core §5.1), for an application that wants more than an id.
+    /// `preferred_username`: the user's name (`OpenID` Connect Core §5.1), for an application that wants more than an id.
     pub name: Option<&'a str>,
     /// `client_id`
     pub client_id: &'a str,
