@@ -101,9 +101,9 @@ class Setting(Rows):
         config = CONFIG.format(store=store or self.cluster.url, fail=fail, stale_for=stale_for, issuer=self.issuer_port, key=self.key, more=more)
         return self.part(Member(self.binary, self.directory, name, config, upstream=self.upstream.port))
 
-    def add_users(self):
+    def add_users(self, count=USERS):
         """The password of each is its name, four times."""
-        for number in range(USERS):
+        for number in range(count):
             name = f"user-{number}"
             self.gateways[0].output("user", "add", name, "--password-stdin", "--role", "ops", "--scope", "read", "--scope", "write", given=name * 4 + "\n")
 
