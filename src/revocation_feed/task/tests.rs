@@ -306,7 +306,7 @@ async fn what_is_over_is_remembered_for_five_minutes_more() {
     });
     let minute = Duration::from_mins(1);
     for (passes, expected) in [
-        (minute * 0, Verdict::Refused),
+        (Duration::ZERO, Verdict::Refused),
         (minute * 5, Verdict::Refused),
         (minute, Verdict::Admitted),
     ] {
