@@ -61,6 +61,25 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// The same, of the store at `place`: a file, or a server without what is secret in its URL.
+    pub(super) fn at(self, place: &str) -> Self {
+        let named = |text: String| format!("{place}: {text}");
+        match self {
+            Self::Unavailable(text) => Self::Unavailable(named(text)),
+            Self::Schema(text) => Self::Schema(named(text)),
+            Self::Corrupt(text) => Self::Corrupt(named(text)),
+            other @ (Self::File { .. }
+            | Self::NewerSchema { .. }
+            | Self::AlreadyExists(_)
+            | Self::NotFound(_)
+            | Self::ClientExists(_)
+            | Self::NoClient(_)
+            | Self::NotRevocable(_)
+            | Self::Twice(..)
+            | Self::Config(_)) => other,
+        }
+    }
+
     /// Whether asking again later may help: the store is away, not wrong.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {

@@ -44,8 +44,15 @@ impl Store {
     /// It cannot be reached or made, it is damaged, or a newer program has changed it.
     pub async fn open(url: &StoreUrl) -> Result<Self, StoreError> {
         let pools = match url {
-            StoreUrl::Sqlite(file) => open_sqlite(file).await?,
-            StoreUrl::Postgres(url) => open_postgres(url).await?,
+            StoreUrl::Sqlite(file) => open_sqlite(file)
+                .await
+                .map_err(|error| error.at(&file.display().to_string()))?,
+            StoreUrl::Postgres(url) => {
+                let options = postgres_options(url)?;
+                let place = place_of(&options);
+                let pool = open_postgres(options).await;
+                pool.map_err(|error| error.at(&place))?
+            }
         };
         Ok(Self { pools })
     }
@@ -110,7 +117,7 @@ fn make_file(file: &Path) -> io::Result<()> {
     }
 }
 
-async fn open_postgres(url: &Secret) -> Result<Pools, StoreError> {
+fn postgres_options(url: &Secret) -> Result<PgConnectOptions, StoreError> {
     let malformed = || StoreError::Config("it is malformed".to_owned());
     let url = std::str::from_utf8(url.expose()).map_err(|_| malformed())?;
     let mut options = PgConnectOptions::from_str(url)
@@ -119,6 +126,20 @@ async fn open_postgres(url: &Secret) -> Result<Pools, StoreError> {
     if options.get_application_name().is_none() {
         options = options.application_name("portcullis");
     }
+    Ok(options)
+}
+
+/// The server and the database, for whoever reads an error: neither the user nor the password.
+fn place_of(options: &PgConnectOptions) -> String {
+    let host = options.get_socket().map_or_else(
+        || options.get_host().to_owned(),
+        |directory| directory.display().to_string(),
+    );
+    let database = options.get_database().unwrap_or_default();
+    format!("{host}:{}/{database}", options.get_port())
+}
+
+async fn open_postgres(options: PgConnectOptions) -> Result<Pools, StoreError> {
     // A connection of its own, so that what is wrong is said at once, and not that a pool gave none.
     let connecting = tokio::time::timeout(CONNECT, PgConnection::connect_with(&options)).await;
     let mut first = connecting.map_err(|_| {
@@ -138,4 +159,30 @@ async fn open_postgres(url: &Secret) -> Result<Pools, StoreError> {
         .connect_lazy_with(options);
     answered(first.close()).await?;
     Ok(Pools::Postgres(pool))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_names_the_server_and_nothing_secret() {
+        for (url, place) in [
+            (
+                "postgres://ada:hunter2@db.internal/gate",
+                "db.internal:5432/gate",
+            ),
+            ("postgres://ada:hunter2@[::1]:5454/gate", "[::1]:5454/gate"),
+            (
+                "postgres://ada@localhost/gate?host=/run/postgresql",
+                "/run/postgresql:5432/gate",
+            ),
+        ] {
+            let options = postgres_options(&Secret::new(url.as_bytes().to_vec())).unwrap();
+            let error = StoreError::Unavailable("refused".to_owned()).at(&place_of(&options));
+            let said = format!("the store cannot be used: {place}: refused");
+            assert_eq!(error.to_string(), said, "{url}");
+            assert!(!format!("{error:?}").contains("hunter2"), "{url}");
+        }
+    }
 }
