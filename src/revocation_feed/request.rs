@@ -65,9 +65,14 @@ pub enum RevocationRequestError {
     /// `exp` is that of one token.
     #[error("exp goes with jti alone")]
     Exp,
-    /// It would be forgotten at once.
-    #[error("until {0} is past: nothing would be revoked")]
-    Past(UnixTime),
+    /// It would be forgotten before it refuses anything: a year that was mistyped, most likely.
+    #[error("{name} is over: nothing would be refused (it is {now})")]
+    Over {
+        /// The member.
+        name: &'static str,
+        /// When it was asked.
+        now: UnixTime,
+    },
     /// Nobody knows whose tokens are meant.
     #[error("there are several issuers: say which one ({0})")]
     WhichIssuer(String),
@@ -212,17 +217,18 @@ impl RevocationRequest {
         if self.remove {
             return Ok(self.removal(&policy.issuer));
         }
-        if let Some(until) = self.until.filter(|until| *until <= now) {
-            return Err(RevocationRequestError::Past(until));
-        }
         let before = self.before.map(|before| before.at(now));
-        let until = match (self.until, self.exp) {
-            (Some(until), _) => Some(until),
-            (None, Some(exp)) => Some(exp.plus(policy.leeway)),
+        let (name, until) = match (self.until, self.exp) {
+            (Some(until), _) => ("until", Some(until)),
+            (None, Some(exp)) => ("exp", Some(exp.plus(policy.leeway))),
             // As long as the key is in a set, whoever has it can sign more.
-            (None, None) if self.kind == RevocationKind::Kid && before.is_none() => None,
-            (None, None) => policy.over_by(before, now),
+            (None, None) if self.kind == RevocationKind::Kid && before.is_none() => ("", None),
+            // Said by nobody, so no mistake: what was issued long before is over.
+            (None, None) => ("", policy.over_by(before, now)),
         };
+        if !name.is_empty() && until.is_some_and(|until| until <= now) {
+            return Err(RevocationRequestError::Over { name, now });
+        }
         Ok(StoreChange::Revoke(NewRevocation {
             issuer: policy.issuer.clone(),
             kind: self.kind.name(),

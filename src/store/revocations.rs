@@ -2,6 +2,8 @@
 
 use sqlx::{AssertSqlSafe, query, query_as};
 
+use crate::clock::UnixTime;
+
 use super::audit::Subject;
 use super::database::{Change, read, run};
 use super::revocation::{Put, RevocationRow, check};
@@ -147,7 +149,7 @@ impl Change {
         self.delete_covered(put, number).await?;
         let target = described(put.kind, put.value, put.issuer);
         let detail = match put.before {
-            Some(before) => format!("{target}, issued until {before}"),
+            Some(before) => format!("{target}, issued until {}", UnixTime::from_seconds(before)),
             None => target,
         };
         let subject = Subject {

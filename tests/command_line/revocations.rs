@@ -119,10 +119,34 @@ fn what_cannot_be_meant_is_a_usage_error() {
         "revoke --issuer corp --sub alice --jti 1",
         "revoke --issuer corp --sub alice --exp 5",
         "revoke --issuer corp --sub alice --before tomorrow",
+        "revoke --issuer corp --sub alice --until 2020-01-01T00:00:00Z",
     ] {
         let arguments: Vec<&str> = line.split_whitespace().collect();
         let ended = sandbox.run(&arguments);
         assert_eq!(ended.code, Some(2), "{line}");
     }
     assert!(listed(&sandbox).is_empty());
+}
+
+#[test]
+fn a_name_is_not_taken_for_the_subject_of_our_own_tokens() {
+    let sandbox = sandbox();
+    let gateway = std::fs::read_to_string(sandbox.path("gateway.toml")).expect("written");
+    let local = "[local_issuer]\nissuer = \"http://localhost:8080/auth\"\naudience = \"demo\"\n";
+    sandbox.write("gateway.toml", &format!("{local}{gateway}"));
+    sandbox.ok(&["user", "add", "alice", "--no-password"]);
+    let users: Value =
+        serde_json::from_str(&sandbox.ok(&["user", "list", "--json"])).expect("JSON");
+    let id = users["users"][0]["id"].as_str().expect("an id");
+    let by_name = ["revoke", "--issuer", "local", "--sub", "Alice"];
+    let ended = sandbox.run(&by_name);
+    assert_eq!(ended.code, Some(2), "{}", ended.out);
+    assert!(ended.err.contains(&format!("--sub {id}")), "{}", ended.err);
+    assert!(listed(&sandbox).is_empty());
+    // The id itself, the name at another issuer, and a client of that name.
+    sandbox.ok(&["revoke", "--issuer", "local", "--sub", id]);
+    sandbox.ok(&["revoke", "--issuer", "corp", "--sub", "alice"]);
+    sandbox.ok(&["client", "add", "alice"]);
+    sandbox.ok(&["revoke", "--issuer", "local", "--sub", "alice"]);
+    assert_eq!(listed(&sandbox).len(), 3);
 }

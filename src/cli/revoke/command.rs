@@ -11,7 +11,8 @@ use crate::cli::operator::Operator;
 use crate::cli::output::{printable, write_err, write_out};
 use crate::clock::{Clock, UnixTime};
 use crate::revocation::RevocationKind;
-use crate::revocation_feed::{Moment, RevocationRequest};
+use crate::revocation_feed::{Moment, RevocationRequest, StoreChange};
+use crate::store::UserName;
 
 use super::list::List;
 
@@ -39,7 +40,7 @@ pub(in crate::cli) struct Revoke {
     /// The tokens of one session, by their `sid`
     #[arg(long, value_name = "SID")]
     sid: Option<String>,
-    /// The tokens of one subject: `sub`
+    /// The tokens of one subject: `sub`, which for the local issuer is the id of a user (`user list --json`)
     #[arg(long, value_name = "SUB")]
     sub: Option<String>,
     /// The tokens of one client: `client_id`, `azp`, `cid` or `appid`
@@ -137,6 +138,7 @@ impl Revoke {
         let config = self.admin.config().load()?;
         let change = request.resolve(&config, Clock::System.now())?;
         let number = Operator::with_store(self.admin.config(), |operator| {
+            refuse_name(&change, operator)?;
             operator.ask(async |store, actor| change.apply(store, actor).await)
         })?;
         Ok(change.report(number))
@@ -153,6 +155,37 @@ impl Revoke {
         let said = printable(said.unwrap_or("no reason is given"));
         write_err(format_args!("error: {}: {said}", answer.status));
         Ok(Err(Exit::FAILED))
+    }
+}
+
+/// Tokens of the local issuer have the id of the user in `sub`. Who writes the name would be told that it is revoked, and no
+/// token would be.
+fn refuse_name(change: &StoreChange, operator: &Operator) -> Result<(), Failure> {
+    let StoreChange::Revoke(revocation) = change else {
+        return Ok(());
+    };
+    let local = operator.tokens().map(|tokens| tokens.issuer);
+    if revocation.kind != RevocationKind::Sub.name() || local != Some(&*revocation.issuer) {
+        return Ok(());
+    }
+    let value = &*revocation.value;
+    // The tokens of a client have its id there, which may be somebody's name too.
+    let Ok(name) = UserName::parse(value) else {
+        return Ok(());
+    };
+    if operator
+        .ask(async |store, _| store.client(value).await)?
+        .is_some()
+    {
+        return Ok(());
+    }
+    match operator.ask(async |store, _| store.user(&name).await)? {
+        Some(user) => Err(Failure::Usage(format!(
+            "`{name}` is the name of a user, and `sub` of their tokens is the id: --sub {}\n  to end their sessions, with \
+             their tokens: portcullis session end --user {name}",
+            user.id
+        ))),
+        None => Ok(()),
     }
 }
 
