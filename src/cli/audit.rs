@@ -34,6 +34,10 @@ impl Audit {
             ..AuditFilter::default()
         };
         let events = Operator::with_store(&self.config, |operator| {
+            // Users stay for good, so a name that nobody has was mistyped.
+            if let Some(name) = &self.user {
+                operator.user(name)?;
+            }
             operator.ask(async |store, _| store.audit(&filter, self.limit).await)
         })?;
         if self.json {

@@ -4,6 +4,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::app::StartError;
+
 use super::audit::Audit;
 use super::bench::Bench;
 use super::check::Check;
@@ -126,7 +128,7 @@ impl Cli {
 
 /// Errors of the configuration have their own form, with place and caret; all others are one `error:` line.
 fn render(failure: &Failure, colour: Colour) -> String {
-    if let Failure::Config(errors) = failure {
+    if let Failure::Config(errors) | Failure::Start(StartError::Config(errors)) = failure {
         return errors.to_string().trim_end().to_owned();
     }
     format!("{}: {failure}", colour.paint(Paint::Error, "error"))
@@ -138,6 +140,17 @@ mod tests {
 
     fn parse(arguments: &[&str]) -> Result<Cli, clap::Error> {
         Cli::try_parse_from(["portcullis"].iter().chain(arguments))
+    }
+
+    #[test]
+    fn an_error_of_the_configuration_has_one_head() {
+        let none = || crate::config::ConfigErrors(Vec::new());
+        for failure in [
+            Failure::Config(none()),
+            Failure::Start(StartError::Config(none())),
+        ] {
+            assert_eq!(render(&failure, Colour::OFF), "");
+        }
     }
 
     #[test]

@@ -157,6 +157,11 @@ pub(super) enum Failure {
         /// All of them.
         lines: Vec<BadLine>,
     },
+    /// A file with users has one who is there.
+    #[error(
+        "{0}: nothing is imported\n  --existing skip leaves such users as they are, --existing replace replaces them"
+    )]
+    ImportExists(StoreError),
     /// The crypto library has no randomness.
     #[error("the system has no randomness")]
     Randomness,
@@ -187,6 +192,7 @@ impl Failure {
             | Self::NoPassword
             | Self::NoSession(_)
             | Self::Import { .. }
+            | Self::ImportExists(_)
             | Self::Randomness => Exit::FAILED,
         }
     }

@@ -1,6 +1,8 @@
 //! `run`: serve.
 
-use crate::app::{self, Gateway, Options};
+use std::io::ErrorKind;
+
+use crate::app::{self, Gateway, Options, StartError};
 use crate::clock::Clock;
 use crate::config::{self, Environment};
 use crate::reload::Source;
@@ -39,7 +41,8 @@ impl Run {
             source: Source::File(file, environment),
             clock: Clock::System,
             access_log: None,
-        })?;
+        })
+        .map_err(explain_taken)?;
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
             listen = ?gateway.addresses(),
@@ -47,5 +50,20 @@ impl Run {
             "serving"
         );
         Ok(Exit::of_gateway(gateway.run()))
+    }
+}
+
+/// Two gateways on one machine most often meet at the admin listener, which neither configuration mentions.
+fn explain_taken(error: StartError) -> Failure {
+    match error {
+        StartError::Listen(ref listen) if listen.source.kind() == ErrorKind::AddrInUse => {
+            Failure::Taken {
+                error,
+                option: "`listen` of [server] or of [admin]",
+            }
+        }
+        StartError::Listen(_) | StartError::Config(_) | StartError::System(_) => {
+            Failure::Start(error)
+        }
     }
 }

@@ -48,7 +48,13 @@ fn the_latest_come_first_and_can_be_chosen() {
     assert_eq!(actions(&sandbox, &[]), all);
     assert_eq!(actions(&sandbox, &["--limit", "1"]), all[..1]);
     assert_eq!(actions(&sandbox, &["--user", "BOB"]), all[..2]);
-    assert!(actions(&sandbox, &["--user", "carol"]).is_empty());
+    let nobody = sandbox.run(&["audit", "--user", "carol"]);
+    assert_eq!(nobody.code, Some(1));
+    assert!(
+        nobody.err.contains("there is no user `carol`"),
+        "{}",
+        nobody.err
+    );
 }
 
 #[test]

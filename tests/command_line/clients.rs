@@ -63,6 +63,18 @@ fn a_secret_is_shown_once_alone_and_never_kept() {
     let other = again.out.strip_suffix('\n').expect("a line");
     assert_eq!(other.len(), 43);
     assert_ne!(secret, other);
+    assert!(
+        again.err.contains("client billing has another secret"),
+        "{}",
+        again.err
+    );
+    sandbox.ok(&["client", "add", "phone", "--public"]);
+    let first = sandbox.run(&["client", "rotate-secret", "phone"]);
+    assert!(
+        first.err.contains("client phone is public no more"),
+        "{}",
+        first.err
+    );
 
     let all = stored(&sandbox);
     for secret in [secret, other] {
@@ -132,7 +144,7 @@ fn each_mistake_has_its_code_and_says_what_to_do() {
     let sandbox = sandbox();
     sandbox.ok(&["client", "add", "billing"]);
     let long = "a".repeat(256);
-    let rows: [(&[&str], i32, &str); 10] = [
+    let rows: [(&[&str], i32, &str); 11] = [
         (
             &["add", "billing"],
             1,
@@ -146,11 +158,8 @@ fn each_mistake_has_its_code_and_says_what_to_do() {
         (&["disable", "other"], 1, "there is no client `other`"),
         (&["enable", "other"], 1, "there is no client `other`"),
         (&["rotate-secret", "other"], 1, "there is no client `other`"),
-        (
-            &["rotate-secret", "portcullis"],
-            1,
-            "there is no client `portcullis`",
-        ),
+        (&["rotate-secret", "portcullis"], 2, "the gateway's own"),
+        (&["disable", "portcullis"], 2, "the gateway's own"),
     ];
     for (arguments, code, said) in rows {
         let ended = sandbox.run(&[&["client"], arguments].concat());

@@ -204,6 +204,11 @@ fn a_taken_port_is_69_and_named() {
         let ended = sandbox.run(&["run"]);
         assert_eq!(ended.code, Some(69), "{}", ended.err);
         assert!(ended.err.contains(&address), "{}", ended.err);
+        assert!(
+            ended.err.contains("[server] or of [admin]"),
+            "{}",
+            ended.err
+        );
     }
 }
 

@@ -162,6 +162,13 @@ fn a_session_ends_with_its_tokens_and_no_other_does() {
     assert_eq!(end(&["--user", "Alice"]), "1 session ended\n");
     assert_eq!(ids(&sandbox, &[]), [third.to_string()]);
     sign_in(&sandbox, "alice", "portcullis", "curl");
+    let mistyped = sandbox.run(&["session", "end", "alice"]);
+    assert_eq!(mistyped.code, Some(2));
+    assert!(
+        mistyped.err.contains("--user takes a name"),
+        "{}",
+        mistyped.err
+    );
     assert_eq!(end(&["--all"]), "2 sessions ended\n");
     assert!(ids(&sandbox, &[]).is_empty());
     assert_eq!(revoked(&sandbox, "sid").len(), 4);

@@ -376,7 +376,9 @@ fn a_file_of_htpasswd_is_imported_whole() {
     let ended = user_with(&sandbox, &["import", "more"], "");
     assert_eq!(ended.code, Some(1), "{}", ended.out);
     assert!(
-        ended.err.contains("there is a user `ALICE` already"),
+        ended
+            .err
+            .contains("there is a user `ALICE` already: nothing is imported\n  --existing skip"),
         "{}",
         ended.err
     );

@@ -4,6 +4,7 @@ use crate::cli::config_file::ConfigFile;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::operator::Operator;
 use crate::cli::output::write_out;
+use crate::store::{ClientError, FIRST_PARTY_CLIENT};
 
 /// Disable a client: it gets no tokens, and those that it has are refused from now on, with the sessions begun by it
 #[derive(Clone, Debug, clap::Args)]
@@ -45,6 +46,7 @@ impl Which {
     /// Succeeds too when there is nothing to change: what was asked for is so.
     fn set_disabled(&self, disabled: bool) -> Result<Exit, Failure> {
         let id = &self.id;
+        not_our_own(id)?;
         let changed = Operator::with_store(&self.config, |operator| {
             let tokens = operator.tokens();
             operator.ask(async |store, actor| {
@@ -58,4 +60,15 @@ impl Which {
         write_out(format_args!("client {id} is {state}{already}\n"))?;
         Ok(Exit::OK)
     }
+}
+
+/// The client of those who sign in at `/login` is always there, and is not in the table.
+///
+/// # Errors
+/// It is that one.
+pub(super) fn not_our_own(id: &str) -> Result<(), Failure> {
+    if id.eq_ignore_ascii_case(FIRST_PARTY_CLIENT) {
+        return Err(ClientError::Reserved.into());
+    }
+    Ok(())
 }

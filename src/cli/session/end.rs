@@ -18,7 +18,7 @@ pub(in crate::cli) struct End {
     #[command(flatten)]
     config: ConfigFile,
     /// Id of the session: `sid` in its tokens
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = session_argument)]
     session: Option<Uuid>,
     /// All sessions of this user
     #[arg(long, value_name = "NAME")]
@@ -26,6 +26,12 @@ pub(in crate::cli) struct End {
     /// All sessions of all users
     #[arg(long)]
     all: bool,
+}
+
+fn session_argument(text: &str) -> Result<Uuid, &'static str> {
+    Uuid::try_parse(text).map_err(
+        |_| "no id of a session: `portcullis session list` shows them, and --user takes a name",
+    )
 }
 
 impl End {

@@ -9,7 +9,7 @@ use crate::cli::config_file::ConfigFile;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::operator::Operator;
 use crate::cli::output::{write_err, write_out};
-use crate::store::{Existing, ImportReport, NewUser};
+use crate::store::{Existing, ImportReport, NewUser, StoreError};
 
 use super::import_lines::{self, Format};
 
@@ -84,7 +84,8 @@ impl Import {
                     .import_users(&users, existing, tokens.as_ref(), actor)
                     .await
             })
-        })?;
+        })
+        .map_err(explain_existing)?;
         write_out(format_args!(
             "{added} added, {replaced} replaced, {skipped} left as they were\n"
         ))?;
@@ -119,6 +120,13 @@ impl Import {
             Format::Htpasswd
         }
     }
+}
+
+fn explain_existing(failure: Failure) -> Failure {
+    if let Failure::Store(there @ StoreError::AlreadyExists(_)) = failure {
+        return Failure::ImportExists(there);
+    }
+    failure
 }
 
 /// Imported all the same: the users are to keep their passwords, and the file is as weak as the store.
