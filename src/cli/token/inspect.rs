@@ -159,7 +159,16 @@ fn notes(config: &Config, token: &str, sets: &RemoteKeySets) -> String {
                 )
             } else {
                 let kept = config.state_directory.display();
-                writeln!(text, "  without the keys of {url}: none are kept in {kept}")
+                // Those of the local issuer lie sealed in the store, for gateways alone.
+                let instead = if issuer.keys.are_stored() {
+                    ": inspect it where a gateway runs that has been ready"
+                } else {
+                    ""
+                };
+                writeln!(
+                    text,
+                    "  without the keys of {url}: none are kept in {kept}{instead}"
+                )
             };
         }
     }

@@ -119,6 +119,40 @@ fn the_state_of_the_issuer_is_told() {
     assert_eq!(status["store"], json!({ "failure": null }));
 }
 
+/// The command line opens nothing that is sealed: it has the keys that the gateway keeps beside it.
+#[test]
+fn a_token_is_inspected_with_the_keys_that_the_gateway_keeps() {
+    let upstream = Upstream::start();
+    let local = super::with_alice(&upstream);
+    let token = local.sign_in("alice").access;
+    let kept = local.gateway.directory().join("state/key-sets");
+    let inspect = || local.command(&["token", "inspect", &token], "");
+    let (good, shown, _) = inspect();
+    assert!(good && shown.contains("accepted"), "{shown}");
+    assert!(
+        shown.contains("with the keys that a gateway fetched"),
+        "{shown}"
+    );
+    let (_, listed, _) = local.command(&["keys", "list", "--offline"], "");
+    assert!(listed.contains("from the store: kept"), "{listed}");
+    assert!(
+        listed.contains(&crate::harness::local::kid(&token)),
+        "{listed}"
+    );
+
+    std::fs::remove_dir_all(kept).expect("removed");
+    let (good, shown, _) = inspect();
+    assert!(
+        !good && shown.contains("refused: keys_unavailable"),
+        "{shown}"
+    );
+    let told = "without the keys of the store: none are kept in ";
+    assert!(
+        shown.contains(told) && shown.contains("inspect it where a gateway runs"),
+        "{shown}"
+    );
+}
+
 /// No store is asked for where nothing needs one.
 #[test]
 fn without_a_store_nothing_waits() {
