@@ -112,9 +112,21 @@ pub(super) async fn change(
         }
         .to_owned(),
     };
-    let applied = async { change.apply(&stored.store.get().await?, &by).await };
+    let local = config.local_issuer.as_ref();
+    let local = local.map(|local| &*config.issuers[local.issuer].policy.issuer);
+    let applied = async {
+        let store = stored.store.get().await?;
+        match change.user_by_name(local, &store).await? {
+            Some(user) => Ok(Err(user)),
+            None => Ok(Ok(change.apply(&store, &by).await?)),
+        }
+    };
     match applied.await {
-        Ok(number) => {
+        Ok(Err(user)) => {
+            let title = "This is the name of a user, and `sub` of their tokens is the id.";
+            problem_with(StatusCode::BAD_REQUEST, title, &user.id.to_string())
+        }
+        Ok(Ok(number)) => {
             let mut report = change.report(number);
             // Whether this gateway is known to do so already.
             report["in_force"] = stored.feed.catch_up().await.into();

@@ -133,14 +133,20 @@ impl Sealer {
             .map_err(|_| KeyCheckError::OtherKey)
     }
 
-    /// That the store was sealed with another key, at the place where this one comes from.
+    /// That the store was sealed with another key, at the place where this one comes from. A key that was made just now is
+    /// of no use then, and its file would stand where the right one has to go back: it is removed.
     #[must_use]
     pub fn other_key(&self) -> ConfigError {
+        if let Some(file) = &self.made
+            && let Err(error) = std::fs::remove_file(file)
+        {
+            tracing::warn!(file = %file.display(), %error, "the key that was made in vain is still there");
+        }
         let message = "the store was sealed with another encryption key than this one: its signing keys and sessions cannot \
                        be read with it";
         let hint = if self.made.is_some() {
-            "this key was made just now, since `local_issuer.encryption_key` is not set: configure the one that the store \
-             was sealed with, or put its file back"
+            "this key was made just now, since `local_issuer.encryption_key` is not set, and is removed again: configure the \
+             one that the store was sealed with, or put its file back"
         } else {
             "give back the one that the store was sealed with; without it nothing but a new store helps"
         };

@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::json::{self, Object, Value};
 use crate::jwt::IssuerPolicy;
 use crate::revocation::RevocationKind;
-use crate::store::{Actor, NewRevocation, Store, StoreError};
+use crate::store::{Actor, NewRevocation, Store, StoreError, User, UserName};
 
 /// A revocation as someone asks for it, or that one be taken back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -300,6 +300,30 @@ impl StoreChange {
                 "kind": kind.name(),
                 "value": value,
             }),
+        }
+    }
+
+    /// The user whose name stands where the id belongs. Tokens of the local issuer have the id in `sub`: whoever writes the name
+    /// would be told that it is revoked, and no token would be. `local` is the `iss` of that issuer.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn user_by_name(
+        &self,
+        local: Option<&str>,
+        store: &Store,
+    ) -> Result<Option<User>, StoreError> {
+        let Self::Revoke(revocation) = self else {
+            return Ok(None);
+        };
+        if revocation.kind != RevocationKind::Sub.name() || local != Some(&*revocation.issuer) {
+            return Ok(None);
+        }
+        let value = &*revocation.value;
+        // The tokens of a client have its id there, which may be somebody's name too.
+        match UserName::parse(value) {
+            Ok(name) if store.client(value).await?.is_none() => store.user(&name).await,
+            Ok(_) | Err(_) => Ok(None),
         }
     }
 

@@ -12,7 +12,6 @@ use crate::cli::output::{printable, write_err, write_out};
 use crate::clock::{Clock, UnixTime};
 use crate::revocation::RevocationKind;
 use crate::revocation_feed::{Moment, RevocationRequest, StoreChange};
-use crate::store::UserName;
 
 use super::list::List;
 
@@ -158,32 +157,14 @@ impl Revoke {
     }
 }
 
-/// Tokens of the local issuer have the id of the user in `sub`. Who writes the name would be told that it is revoked, and no
-/// token would be.
 fn refuse_name(change: &StoreChange, operator: &Operator) -> Result<(), Failure> {
-    let StoreChange::Revoke(revocation) = change else {
-        return Ok(());
-    };
     let local = operator.tokens().map(|tokens| tokens.issuer);
-    if revocation.kind != RevocationKind::Sub.name() || local != Some(&*revocation.issuer) {
-        return Ok(());
-    }
-    let value = &*revocation.value;
-    // The tokens of a client have its id there, which may be somebody's name too.
-    let Ok(name) = UserName::parse(value) else {
-        return Ok(());
-    };
-    if operator
-        .ask(async |store, _| store.client(value).await)?
-        .is_some()
-    {
-        return Ok(());
-    }
-    match operator.ask(async |store, _| store.user(&name).await)? {
+    match operator.ask(async |store, _| change.user_by_name(local, store).await)? {
         Some(user) => Err(Failure::Usage(format!(
             "`{name}` is the name of a user, and `sub` of their tokens is the id: --sub {}\n  to end their sessions, with \
              their tokens: portcullis session end --user {name}",
-            user.id
+            user.id,
+            name = user.name
         ))),
         None => Ok(()),
     }

@@ -79,6 +79,24 @@ fn a_token_of_an_external_issuer_is_revoked_by_each_of_its_names() {
     comes_and_goes(&local, &all, &alice, &[&own]);
 }
 
+/// It would be told as revoked, and refuse nothing: `sub` is the id of a user.
+#[test]
+fn a_users_name_is_no_subject_of_the_local_issuer() {
+    let upstream = Upstream::start();
+    let local = with_alice(&upstream);
+    let alice = local.sign_in("alice").access;
+    let reply = local.revoke(&of("local", json!({ "sub": "alice" })));
+    assert_eq!(reply.status, 400, "{reply:?}");
+    let id = claim(&alice, "sub");
+    let told: Value = serde_json::from_slice(&reply.body).expect("a problem");
+    assert_eq!(told["detail"], id);
+    assert_eq!(local.call(&alice), admitted());
+    // The tokens of a client have its id there.
+    local.client("alice");
+    let reply = local.revoke(&of("local", json!({ "sub": "alice" })));
+    assert_eq!(reply.status, 200, "{reply:?}");
+}
+
 #[test]
 fn a_token_of_the_local_issuer_is_revoked_by_each_of_its_names() {
     let upstream = Upstream::start();
