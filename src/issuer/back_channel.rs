@@ -16,9 +16,10 @@ use crate::jwt::{LoggedOut, LogoutToken, LogoutTokenError, TokenError};
 use crate::snapshot::Snapshot;
 use crate::store::{Actor, Means, NewRevocation, StoreError};
 
+use super::Asked;
 use super::request::{MediaType, Parameters, RequestError};
 use super::respond::{Answer, Refusal, empty, oauth_error};
-use super::service::{Asked, Service};
+use super::service::Service;
 
 /// Names of logout tokens that are remembered. Beyond that the one that is over first is forgotten: sent again, it says
 /// what it said before.

@@ -13,8 +13,8 @@ use crate::snapshot::Endpoint;
 /// Requests that wait for the issuer, at most: more would be answered when their clients have long given up.
 const WAITING: usize = 256;
 
-/// A request that the gateway answers itself, with its whole body.
-pub struct IssuerRequest {
+/// What a client asks the gateway itself.
+pub struct Asked {
     /// Whose it is.
     pub endpoint: Endpoint,
     /// Its method.
@@ -29,22 +29,29 @@ pub struct IssuerRequest {
     pub client: IpAddr,
     /// Whether the client sent it over TLS, as far as trusted proxies tell.
     pub secure: bool,
-    /// Its body, at most 64 KiB.
+    /// Its body, whole: at most 64 KiB.
     pub body: Bytes,
-    /// Where the answer goes. Nobody waits for it any more when the client has gone.
-    pub reply: oneshot::Sender<http::Response<Bytes>>,
 }
 
-impl fmt::Debug for IssuerRequest {
+impl fmt::Debug for Asked {
     /// Without fields, query and body: passwords and tokens are there.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("IssuerRequest")
+        f.debug_struct("Asked")
             .field("endpoint", &self.endpoint)
             .field("method", &self.method)
             .field("path", &self.path)
             .field("client", &self.client)
             .finish_non_exhaustive()
     }
+}
+
+/// A request that the gateway answers itself.
+#[derive(Debug)]
+pub struct IssuerRequest {
+    /// What is asked.
+    pub asked: Asked,
+    /// Where the answer goes. Nobody waits for it any more when the client has gone.
+    pub reply: oneshot::Sender<http::Response<Bytes>>,
 }
 
 /// Where requests for the issuer go in.
@@ -91,7 +98,7 @@ mod tests {
     fn request() -> (IssuerRequest, oneshot::Receiver<Response<Bytes>>) {
         let (reply, answer) = oneshot::channel();
         let authorization = HeaderValue::from_static("Basic c2VjcmV0");
-        let request = IssuerRequest {
+        let asked = Asked {
             endpoint: Endpoint::Issuer,
             method: Method::POST,
             path: "/auth/login".into(),
@@ -100,9 +107,8 @@ mod tests {
             client: [127, 0, 0, 1].into(),
             secure: true,
             body: Bytes::from_static(b"password=secret"),
-            reply,
         };
-        (request, answer)
+        (IssuerRequest { asked, reply }, answer)
     }
 
     #[tokio::test]

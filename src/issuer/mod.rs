@@ -31,7 +31,7 @@ mod tokens;
 mod testing;
 
 pub use access_token::{AccessToken, MintError, Minted};
-pub use handle::{IssuerHandle, IssuerRequest, IssuerRequests};
+pub use handle::{Asked, IssuerHandle, IssuerRequest, IssuerRequests};
 pub use refresh_token::{FamilySecret, RefreshToken};
 pub use rotation::{
     Haste, KeyKeeper, KeyKeeperParts, RotateError, RotatedKey, RotatedKeys, TooManyKeys,

@@ -1,16 +1,14 @@
 //! The service: takes requests, gives each a task, and answers it.
 
-use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use tokio::sync::{Semaphore, oneshot};
+use http::{HeaderValue, Method, StatusCode, header};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::clock::{Clock, UnixTime};
@@ -31,7 +29,7 @@ use super::refusals::Refusals;
 use super::request::Parameters;
 use super::respond::{Answer, Refusal, empty};
 use super::sign_in::write_refusals;
-use super::{IssuerRequest, IssuerRequests, KeyRing, Sealer, endpoints};
+use super::{Asked, IssuerRequest, IssuerRequests, KeyRing, Sealer, endpoints};
 
 /// Requests that are worked on at once. Most of them wait for the store, or for the moment of their answer.
 const MOST_TASKS: usize = 512;
@@ -77,44 +75,6 @@ pub(super) struct Service {
 pub(super) struct Secrets {
     pub(super) ring: Arc<KeyRing>,
     pub(super) sealer: Arc<Sealer>,
-}
-
-/// What was asked: a request without the way back.
-pub(super) struct Asked {
-    pub(super) endpoint: Endpoint,
-    pub(super) method: Method,
-    pub(super) path: Box<str>,
-    pub(super) query: Option<Box<str>>,
-    pub(super) headers: HeaderMap,
-    pub(super) client: IpAddr,
-    pub(super) body: Bytes,
-}
-
-impl Asked {
-    /// Takes a request apart.
-    pub(super) fn of(request: IssuerRequest) -> (Self, oneshot::Sender<Answer>) {
-        let IssuerRequest {
-            endpoint,
-            method,
-            path,
-            query,
-            headers,
-            client,
-            secure: _,
-            body,
-            reply,
-        } = request;
-        let asked = Self {
-            endpoint,
-            method,
-            path,
-            query,
-            headers,
-            client,
-            body,
-        };
-        (asked, reply)
-    }
 }
 
 /// One request, and everything that it takes to answer it. The configuration is the one that was in force when it came.
@@ -175,7 +135,7 @@ impl Service {
     /// Answers one request. A fault in it ends it alone, with 500.
     async fn reply(self: Arc<Self>, request: IssuerRequest) {
         let arrived = Instant::now();
-        let (asked, reply) = Asked::of(request);
+        let IssuerRequest { asked, reply } = request;
         let answering = AssertUnwindSafe(self.ready(asked, arrived)).catch_unwind();
         let Ok(ready) = answering.await else {
             // What it was is logged where it happened. A reply that is dropped is a 500.

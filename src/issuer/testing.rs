@@ -32,18 +32,34 @@ use crate::store::{
     StoreHandle, UserName,
 };
 
+use super::Asked;
 use super::answer_time::AnswerTimes;
 use super::attempts::Attempts;
 use super::back_channel::Logouts;
 use super::hashing::Hashing;
 use super::refusals::Refusals;
 use super::respond::Answer;
-use super::service::{Asked, Ready, Secrets, Service};
+use super::service::{Ready, Secrets, Service};
 use super::{CatchUp, KeyRing, Sealer};
 
 pub(super) const ORIGIN: &str = "https://localhost:8443";
 pub(super) const ALICE: &str = "correct horse";
 pub(super) const SECRET: &str = "a secret:of %this+client";
+
+/// A local issuer with nothing but what it needs.
+pub(super) const PLAIN: &str = r#"
+[server]
+listen = "127.0.0.1:0"
+
+[local_issuer]
+issuer = "https://localhost:8443/auth"
+audience = "demo"
+
+[[routes]]
+name = "api"
+path = "/"
+upstream = "http://127.0.0.1:1"
+"#;
 
 const CONFIG: &str = r#"
 [server]
@@ -307,6 +323,7 @@ pub(super) fn asked(method: &Method, path: &str, content_type: &str, body: &str)
         query: None,
         headers,
         client: IpAddr::from([192, 0, 2, 1]),
+        secure: true,
         body: Bytes::copy_from_slice(body.as_bytes()),
     }
 }

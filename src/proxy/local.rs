@@ -13,7 +13,7 @@ use hyper::body::Body as _;
 use tokio::sync::oneshot;
 
 use crate::gate::{OwnRequest, Reason, Rejection};
-use crate::issuer::IssuerRequest;
+use crate::issuer::{Asked, IssuerRequest};
 use crate::net::TRAILER_BYTES;
 
 use super::body::{BodyError, RequestBody, Upload, UploadLimits};
@@ -47,7 +47,7 @@ pub(super) async fn answer_here(
         None => Bytes::new(),
     };
     let (reply, answer) = oneshot::channel();
-    let request = IssuerRequest {
+    let asked = Asked {
         endpoint: own.endpoint,
         method: head.method.clone(),
         path: head.uri.path().into(),
@@ -56,8 +56,8 @@ pub(super) async fn answer_here(
         client: own.client.address,
         secure: own.client.secure,
         body,
-        reply,
     };
+    let request = IssuerRequest { asked, reply };
     if worker.shared.issuer.try_send(request).is_err() {
         return Err(Rejection::fault(
             Reason::Overloaded,

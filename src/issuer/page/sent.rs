@@ -5,7 +5,7 @@ use http::header::{ACCEPT, CONTENT_TYPE, LOCATION, RETRY_AFTER, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use uuid::Uuid;
 
-use crate::issuer::service::Asked as Request;
+use crate::issuer::Asked as Request;
 
 use super::asked::{self, Asked, Notice};
 use super::return_to::ReturnTo;

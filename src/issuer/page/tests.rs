@@ -3,7 +3,7 @@
 use http::header::{CONTENT_SECURITY_POLICY, LOCATION, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Method};
 
-use crate::issuer::service::Asked as Request;
+use crate::issuer::Asked as Request;
 use crate::snapshot::Endpoint;
 
 use super::*;
@@ -217,6 +217,7 @@ fn request(target: &str, body: &'static str) -> Request {
             fields.map(|(name, value)| (name, HeaderValue::from_static(value))),
         ),
         client: [127, 0, 0, 1].into(),
+        secure: true,
         body: Bytes::from_static(body.as_bytes()),
     }
 }

@@ -90,25 +90,12 @@ mod of_a_configuration {
     use std::path::Path;
 
     use crate::config::{self, Environment};
+    use crate::issuer::testing::PLAIN;
 
     use super::*;
 
-    const CONFIG: &str = r#"
-[server]
-listen = "127.0.0.1:0"
-
-[local_issuer]
-issuer = "https://localhost:8443/auth"
-audience = "demo"
-
-[[routes]]
-name = "api"
-path = "/"
-upstream = "http://127.0.0.1:1"
-"#;
-
     fn config(state: &Path, more: &str) -> Config {
-        let text = CONFIG.replace("audience", &format!("{more}\naudience"));
+        let text = PLAIN.replace("audience", &format!("{more}\naudience"));
         let file = state.join("gateway.toml");
         fs::write(&file, text).unwrap();
         let variables = [("STATE_DIRECTORY", state.to_str().unwrap())];

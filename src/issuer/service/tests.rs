@@ -1,7 +1,9 @@
 use std::io;
 use std::sync::Mutex as StdMutex;
 
+use bytes::Bytes;
 use http::Method;
+use tokio::sync::oneshot;
 
 use super::*;
 use crate::issuer::IssuerHandle;
@@ -110,27 +112,7 @@ async fn an_answer_comes_by_the_way_that_the_request_brought() {
 /// A request with its way back.
 fn request(asked: Asked) -> (IssuerRequest, oneshot::Receiver<Answer>) {
     let (reply, answer) = oneshot::channel();
-    let Asked {
-        endpoint,
-        method,
-        path,
-        query,
-        headers,
-        client,
-        body,
-    } = asked;
-    let request = IssuerRequest {
-        endpoint,
-        method,
-        path,
-        query,
-        headers,
-        client,
-        secure: true,
-        body,
-        reply,
-    };
-    (request, answer)
+    (IssuerRequest { asked, reply }, answer)
 }
 
 #[tokio::test]

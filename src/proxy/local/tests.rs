@@ -10,7 +10,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
-use crate::issuer::{IssuerRequest, IssuerRequests};
+use crate::issuer::{Asked, IssuerRequest, IssuerRequests};
 use crate::proxy::testing::{Gateway, HEAD, LocalExecutor, field, on_worker, read_until};
 use crate::snapshot::Endpoint;
 
@@ -28,14 +28,14 @@ async fn gateway(more: &str) -> (Gateway, IssuerRequests) {
 /// Answers the next request, which is handed back without its way to answer.
 async fn answer_next(requests: &mut IssuerRequests, answer: Response<&'static str>) -> Handed {
     let request = requests.next().await.unwrap();
-    let handed = Handed::of(&request);
+    let handed = Handed::of(&request.asked);
     request.reply.send(answer.map(Bytes::from)).unwrap();
     handed
 }
 
 /// A request whose client does not wait.
 fn waiting() -> IssuerRequest {
-    IssuerRequest {
+    let asked = Asked {
         endpoint: Endpoint::Issuer,
         method: Method::POST,
         path: "/auth/login".into(),
@@ -44,8 +44,9 @@ fn waiting() -> IssuerRequest {
         client: [127, 0, 0, 1].into(),
         secure: false,
         body: Bytes::new(),
-        reply: oneshot::channel().0,
-    }
+    };
+    let reply = oneshot::channel().0;
+    IssuerRequest { asked, reply }
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -60,15 +61,15 @@ struct Handed {
 }
 
 impl Handed {
-    fn of(request: &IssuerRequest) -> Self {
+    fn of(asked: &Asked) -> Self {
         Self {
-            endpoint: request.endpoint,
-            method: request.method.clone(),
-            path: request.path.to_string(),
-            query: request.query.as_deref().map(str::to_owned),
-            client: request.client.to_string(),
-            secure: request.secure,
-            body: request.body.clone(),
+            endpoint: asked.endpoint,
+            method: asked.method.clone(),
+            path: asked.path.to_string(),
+            query: asked.query.as_deref().map(str::to_owned),
+            client: asked.client.to_string(),
+            secure: asked.secure,
+            body: asked.body.clone(),
         }
     }
 }
@@ -99,13 +100,13 @@ fn a_request_for_the_issuer_is_handed_over_whole_and_recorded() {
             secure: false,
             body: Bytes::from_static(b"body"),
         };
-        assert_eq!(Handed::of(&request), handed);
+        assert_eq!(Handed::of(&request.asked), handed);
         for (name, value) in [
             ("cookie", "a=1"),
             ("authorization", "Basic x"),
             ("x-auth-subject", "root"),
         ] {
-            assert_eq!(request.headers[name], value);
+            assert_eq!(request.asked.headers[name], value);
         }
         let answer = Response::builder()
             .status(401)

@@ -3,7 +3,7 @@ use crate::store::EndReason;
 
 const LOGOUT: &str = "/auth/logout";
 
-fn nothing() -> crate::issuer::service::Asked {
+fn nothing() -> crate::issuer::Asked {
     asked(&http::Method::POST, LOGOUT, "", "")
 }
 

@@ -1,4 +1,4 @@
-use crate::issuer::service::Asked;
+use crate::issuer::Asked;
 use crate::issuer::testing::{ORIGIN, World, get, post};
 
 fn form(path: &str, form: &str) -> Asked {

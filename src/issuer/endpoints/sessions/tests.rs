@@ -1,7 +1,7 @@
 use http::Method;
 use uuid::Uuid;
 
-use crate::issuer::service::Asked;
+use crate::issuer::Asked;
 use crate::issuer::testing::{ORIGIN, World, asked, get, post};
 
 fn end(session: Uuid, access: &str) -> Asked {

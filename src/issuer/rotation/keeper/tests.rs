@@ -9,6 +9,7 @@ use crate::issuer::AccessToken;
 use crate::issuer::rotation::by_hand::{Haste, RotateError, RotatedKeys, rotate_by_hand};
 use crate::issuer::rotation::plan::{PUBLISHED_BEFORE, SEEN_WITHIN};
 use crate::issuer::signing_key::tests::{row, sealer};
+use crate::issuer::testing::PLAIN;
 use crate::jwt::{Algorithm, parse_jwk_set, verify};
 use crate::metrics::Metrics;
 use crate::snapshot::Fixtures;
@@ -17,20 +18,6 @@ use crate::store::{KeyPlan, KeyTimes, NewSigningKey};
 use super::*;
 
 mod postgres;
-
-const CONFIG: &str = r#"
-[server]
-listen = "127.0.0.1:0"
-
-[local_issuer]
-issuer = "https://localhost:8443/auth"
-audience = "demo"
-
-[[routes]]
-name = "api"
-path = "/"
-upstream = "http://127.0.0.1:1"
-"#;
 
 /// A store, and gateways on it.
 struct World {
@@ -151,7 +138,7 @@ impl GatewayKeys {
 
 fn config(state: &Path) -> config::Config {
     let file = state.join("gateway.toml");
-    fs::write(&file, CONFIG).unwrap();
+    fs::write(&file, PLAIN).unwrap();
     let variables = [("STATE_DIRECTORY".to_owned(), state.display().to_string())];
     config::load(&file, &Environment(variables.into())).unwrap()
 }
