@@ -10,6 +10,9 @@ use crate::store::{Actor, LocalTokens, Means, Store, StoreError, User, UserName}
 use super::config_file::ConfigFile;
 use super::failure::Failure;
 
+/// Rows that are asked for at once.
+const PAGE: u32 = 1000;
+
 /// An open store, and who uses it.
 pub(super) struct Operator {
     runtime: Runtime,
@@ -62,6 +65,24 @@ impl Operator {
     {
         let answer = self.runtime.block_on(question(&self.store, &self.actor));
         Ok(answer?)
+    }
+
+    /// All of what the store gives in pages: `page` asks for those after the last one, and says how many at most.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(super) fn all<T>(
+        &self,
+        mut page: impl AsyncFnMut(&Store, Option<&T>, u32) -> Result<Vec<T>, StoreError>,
+    ) -> Result<Vec<T>, Failure> {
+        let mut all: Vec<T> = Vec::new();
+        loop {
+            let found = self.runtime.block_on(page(&self.store, all.last(), PAGE))?;
+            if found.is_empty() {
+                return Ok(all);
+            }
+            all.extend(found);
+        }
     }
 
     /// The user of this name.

@@ -9,9 +9,6 @@ use crate::cli::operator::Operator;
 use crate::cli::output::write_out;
 use crate::store::Client;
 
-/// Clients that are asked for at once.
-const PAGE: u32 = 1000;
-
 /// List all clients by id. Nothing of their secrets is shown
 #[derive(Clone, Debug, clap::Args)]
 pub(in crate::cli) struct List {
@@ -25,7 +22,11 @@ pub(in crate::cli) struct List {
 impl List {
     /// Lists the clients.
     pub(super) fn execute(&self) -> Result<Exit, Failure> {
-        let clients = Operator::with_store(&self.config, all)?;
+        let clients = Operator::with_store(&self.config, |operator| {
+            operator.all(async |store, last: Option<&Client>, most| {
+                store.clients(last.map(|client| &*client.id), most).await
+            })
+        })?;
         if self.json {
             let clients: Vec<Value> = clients.iter().map(to_json).collect();
             write_out(format_args!("{:#}\n", json!({ "clients": clients })))?;
@@ -34,18 +35,6 @@ impl List {
             write_out(columns(heads, clients.iter().map(row)))?;
         }
         Ok(Exit::OK)
-    }
-}
-
-fn all(operator: &Operator) -> Result<Vec<Client>, Failure> {
-    let mut clients: Vec<Client> = Vec::new();
-    loop {
-        let after = clients.last().map(|client| &*client.id);
-        let page = operator.ask(async |store, _| store.clients(after, PAGE).await)?;
-        if page.is_empty() {
-            return Ok(clients);
-        }
-        clients.extend(page);
     }
 }
 

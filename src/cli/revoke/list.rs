@@ -10,9 +10,6 @@ use crate::cli::output::write_out;
 use crate::clock::UnixTime;
 use crate::store::StoredRevocation;
 
-/// Revocations that are asked for at once.
-const PAGE: u32 = 1000;
-
 /// List what is revoked, the oldest first
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct List {
@@ -26,7 +23,13 @@ pub(super) struct List {
 impl List {
     /// Lists the revocations.
     pub(super) fn execute(&self) -> Result<Exit, Failure> {
-        let revocations = Operator::with_store(&self.config, all)?;
+        let mut revocations = Operator::with_store(&self.config, |operator| {
+            operator.all(async |store, last: Option<&StoredRevocation>, most| {
+                let number = last.map_or(0, |last| last.number);
+                store.revocations_after(number, most).await
+            })
+        })?;
+        revocations.retain(|revocation| !revocation.removed);
         if self.json {
             let revocations: Vec<Value> = revocations.iter().map(to_json).collect();
             write_out(format_args!(
@@ -45,19 +48,6 @@ impl List {
             write_out(columns(heads, revocations.iter().map(row)))?;
         }
         Ok(Exit::OK)
-    }
-}
-
-fn all(operator: &Operator) -> Result<Vec<StoredRevocation>, Failure> {
-    let mut revocations = Vec::new();
-    let mut number = 0;
-    loop {
-        let page = operator.ask(async |store, _| store.revocations_after(number, PAGE).await)?;
-        let Some(last) = page.last() else {
-            return Ok(revocations);
-        };
-        number = last.number;
-        revocations.extend(page.into_iter().filter(|revocation| !revocation.removed));
     }
 }
 

@@ -13,9 +13,6 @@ use crate::cli::output::write_out;
 use crate::clock::{Clock, UnixTime};
 use crate::store::{Session, SessionFilter, StoreError, UserName};
 
-/// Sessions that are asked for at once.
-const PAGE: u32 = 1000;
-
 /// List the sessions that go on, the oldest first
 #[derive(Clone, Debug, clap::Args)]
 pub(in crate::cli) struct List {
@@ -64,18 +61,12 @@ impl List {
             live_only: !self.all,
         };
         let mut names: HashMap<Uuid, Box<str>> = HashMap::new();
-        let mut sessions: Vec<(Box<str>, Session)> = Vec::new();
-        loop {
-            let after = sessions.last().map(|(_, session)| session.id);
-            let page = operator.ask(async |store, _| store.sessions(&filter, after, PAGE).await)?;
-            if page.is_empty() {
-                return Ok(sessions);
-            }
-            for session in page {
-                let name = name_of(&mut names, operator, &session)?;
-                sessions.push((name, session));
-            }
-        }
+        let sessions = operator.all(async |store, last: Option<&Session>, most| {
+            let after = last.map(|session| session.id);
+            store.sessions(&filter, after, most).await
+        })?;
+        let with_name = |session| Ok((name_of(&mut names, operator, &session)?, session));
+        sessions.into_iter().map(with_name).collect()
     }
 }
 

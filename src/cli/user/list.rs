@@ -10,9 +10,6 @@ use crate::cli::output::write_out;
 use crate::passwords::PasswordHash;
 use crate::store::User;
 
-/// Users that are asked for at once.
-const PAGE: u32 = 1000;
-
 /// List all users by name. Hashes of passwords are never shown, only how they were made
 #[derive(Clone, Debug, clap::Args)]
 pub(in crate::cli) struct List {
@@ -26,7 +23,11 @@ pub(in crate::cli) struct List {
 impl List {
     /// Lists the users.
     pub(super) fn execute(&self) -> Result<Exit, Failure> {
-        let users = Operator::with_store(&self.config, all)?;
+        let users = Operator::with_store(&self.config, |operator| {
+            operator.all(async |store, last: Option<&User>, most| {
+                store.users(last.map(|user| &user.name), most).await
+            })
+        })?;
         if self.json {
             let users: Vec<Value> = users.iter().map(to_json).collect();
             write_out(format_args!("{:#}\n", json!({ "users": users })))?;
@@ -34,18 +35,6 @@ impl List {
             write_out(to_text(&users))?;
         }
         Ok(Exit::OK)
-    }
-}
-
-fn all(operator: &Operator) -> Result<Vec<User>, Failure> {
-    let mut users: Vec<User> = Vec::new();
-    loop {
-        let after = users.last().map(|user| &user.name);
-        let page = operator.ask(async |store, _| store.users(after, PAGE).await)?;
-        if page.is_empty() {
-            return Ok(users);
-        }
-        users.extend(page);
     }
 }
 
