@@ -3,9 +3,11 @@
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 import traceback
 
@@ -197,3 +199,17 @@ class Rows:
             if part.runs:
                 part.send_signal(signal.SIGCONT)
                 part.end()
+
+    def leave(self, keep):
+        """Ends the processes. Their logs stay if they are wanted, and their last words are shown if a row failed."""
+        self.end()
+        if self.failed:
+            for log in sorted(self.directory.glob("*.log")):
+                print(f"--- {log.name}\n{log.read_text(errors='replace')[-2000:]}", file=sys.stderr)
+        if not keep:
+            shutil.rmtree(self.directory)
+
+    def count(self, named=""):
+        """The last line, and the exit code. A table without a row has failed."""
+        print(f"{named}{self.passed} passed, {self.failed} failed")
+        sys.exit(1 if self.failed or not self.passed else 0)

@@ -3,7 +3,6 @@
 import argparse
 import http.server
 import json
-import shutil
 import ssl
 import subprocess
 import sys
@@ -209,31 +208,26 @@ def main():
     arguments.add_argument("binary")
     arguments.add_argument("--keep", type=Path, help="where the logs stay")
     given = arguments.parse_args()
-    with tempfile.TemporaryDirectory(prefix="portcullis-browser-") as directory:
-        directory = Path(directory)
-        table = Rows(given.binary, directory)
-        try:
-            upstream = table.part(Upstream(directory))
-            upstream.start()
-            gateway = table.part(Gateway(given.binary, directory, "gateway", CONFIG, upstream=upstream.port))
-            gateway.origin = f"https://localhost:{gateway.port}"
-            code, said = gateway.command("user", "add", "alice", "--password-stdin", "--role", "ops", given=PASSWORD + "\n")
-            table.check("a user", code == 0, said)
-            gateway.start()
-            table.check("ready", until(lambda: gateway.ask("/readyz")[0] == 200), gateway.ask("/readyz?verbose"))
-            browser = table.part(Browser(directory))
-            browser.start()
-            for rows in (the_form, the_cookies, the_sessions, from_elsewhere, the_operator, the_password, the_end):
-                table.section(lambda table, rows=rows: rows(table, browser, gateway))
-        finally:
-            table.end()
-            if given.keep:
-                given.keep.mkdir(parents=True, exist_ok=True)
-                for log in directory.glob("*.log"):
-                    shutil.copy(log, given.keep)
-    print(f"{table.passed} passed, {table.failed} failed")
-    return 1 if table.failed else 0
+    directory = Path(given.keep or tempfile.mkdtemp(prefix="portcullis-browser-"))
+    directory.mkdir(parents=True, exist_ok=True)
+    table = Rows(given.binary, directory)
+    try:
+        upstream = table.part(Upstream(directory))
+        upstream.start()
+        gateway = table.part(Gateway(given.binary, directory, "gateway", CONFIG, upstream=upstream.port))
+        gateway.origin = f"https://localhost:{gateway.port}"
+        code, said = gateway.command("user", "add", "alice", "--password-stdin", "--role", "ops", given=PASSWORD + "\n")
+        table.check("a user", code == 0, said)
+        gateway.start()
+        table.check("ready", until(lambda: gateway.ask("/readyz")[0] == 200), gateway.ask("/readyz?verbose"))
+        browser = table.part(Browser(directory))
+        browser.start()
+        for rows in (the_form, the_cookies, the_sessions, from_elsewhere, the_operator, the_password, the_end):
+            table.section(lambda table, rows=rows: rows(table, browser, gateway))
+    finally:
+        table.leave(given.keep)
+    table.count()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

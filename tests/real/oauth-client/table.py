@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import shutil
 import signal
 import subprocess
 import sys
@@ -119,14 +118,8 @@ def main():
         for algorithm in ALGORITHMS:
             table.section(lambda rows, algorithm=algorithm: rows_of(rows, arguments.script, algorithm))
     finally:
-        table.end()
-        if table.failed:
-            for log in sorted(directory.glob("*.log")):
-                print(f"--- {log.name}\n{log.read_text(errors='replace')[-2000:]}", file=sys.stderr)
-        if not arguments.keep:
-            shutil.rmtree(directory)
-    print(f"{table.passed} passed, {table.failed} failed")
-    sys.exit(1 if table.failed or not table.passed else 0)
+        table.leave(arguments.keep)
+    table.count()
 
 
 main()

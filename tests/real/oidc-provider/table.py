@@ -1,7 +1,6 @@
 """The whole table against a certified OpenID provider; see tests/real/oidc-provider.sh. Prints one line a row."""
 
 import argparse
-import shutil
 import signal
 import sys
 import tempfile
@@ -55,14 +54,8 @@ def main():
         for rows in (discovery, wrong_metadata, untrusted, one_gateway, second_source):
             table.section(rows)
     finally:
-        table.end()
-        if table.failed:
-            for log in sorted(directory.glob("*.log")):
-                print(f"--- {log.name}\n{log.read_text(errors='replace')[-2000:]}", file=sys.stderr)
-        if not arguments.keep:
-            shutil.rmtree(directory)
-    print(f"{table.passed} passed, {table.failed} failed")
-    sys.exit(1 if table.failed or not table.passed else 0)
+        table.leave(arguments.keep)
+    table.count()
 
 
 main()

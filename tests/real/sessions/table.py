@@ -1,7 +1,6 @@
 """Three gateways before one PostgreSQL; see tests/real/postgres.sh. Prints one line a row."""
 
 import argparse
-import shutil
 import signal
 import sys
 import tempfile
@@ -42,14 +41,8 @@ def main():
                 setting.section(rows)
                 setting.note(f"{rows.__name__}: {time.time() - since:.0f} s")
     finally:
-        setting.end()
-        if setting.failed:
-            for log in sorted(directory.glob("*.log")):
-                print(f"--- {log.name}\n{log.read_text(errors='replace')[-2000:]}", file=sys.stderr)
-        if not arguments.keep:
-            shutil.rmtree(directory)
-    print(f"three gateways, {time.time() - begun:.0f} s: {setting.passed} passed, {setting.failed} failed")
-    sys.exit(1 if setting.failed or not setting.passed else 0)
+        setting.leave(arguments.keep)
+    setting.count(f"three gateways, {time.time() - begun:.0f} s: ")
 
 
 main()
