@@ -53,7 +53,7 @@ impl Moment {
 /// the beginning of the one before than `unknown_kid_gap`, and what was asked for is never dropped: a fetch that begins
 /// afterwards follows. There is one fetch at a time.
 ///
-/// Waits survive a clock that is set back, as they were. One that is set forward ends them, once.
+/// Waits survive a clock that is set back, as they were. One that is set forward ends them, once, also while a fetch runs.
 #[derive(Debug)]
 pub(super) struct Schedule {
     refresh: KeyRefresh,
@@ -135,7 +135,18 @@ impl Schedule {
         let fresh = max_age.map_or(Duration::MAX, |age| {
             early(age.min(self.refresh.interval)).max(CACHE_FLOOR)
         });
-        self.due = now.plus(early(self.refresh.interval).min(fresh));
+        self.due = if self.is_old_on_arrival(now) {
+            now
+        } else {
+            now.plus(early(self.refresh.interval).min(fresh))
+        };
+    }
+
+    /// Whether the clock was set forward, or the machine slept, while the fetch ran: no fetch takes [`CACHE_FLOOR`]. What it
+    /// brought is as old as the fetch, and may be too old to serve.
+    fn is_old_on_arrival(&self, now: Moment) -> bool {
+        let old = self.refresh.interval.max(CACHE_FLOOR);
+        self.began.is_some_and(|began| now.after(began) >= old)
     }
 
     /// The fetch failed. `random` lies between 0 and 1.

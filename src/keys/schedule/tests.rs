@@ -181,6 +181,20 @@ fn a_clock_that_is_set_forward_causes_one_fetch() {
 }
 
 #[test]
+fn a_clock_that_is_set_forward_during_a_fetch_causes_another_one() {
+    let mut schedule = fetched(refresh());
+    let begin = START.plus(seconds(300));
+    schedule.begin(begin);
+    let forward = begin.plus(seconds(7200));
+    schedule.succeeded(forward, None, 0.0);
+    assert_eq!(schedule.wait(forward), Some(Duration::ZERO));
+    schedule.begin(forward);
+    schedule.succeeded(forward.plus(seconds(5)), None, 0.0);
+    let end = forward.plus(seconds(5));
+    assert_eq!(schedule.wait(end), Some(seconds(300)));
+}
+
+#[test]
 fn other_settings_shorten_a_wait_and_keep_the_rest() {
     let mut schedule = fetched(refresh());
     schedule.set_refresh(with_interval(60), START);
@@ -294,7 +308,16 @@ impl World {
                 let max_age = max_age.map(seconds);
                 self.schedule.succeeded(self.now, max_age, random);
                 self.in_flight = false;
-                self.least = self.refresh.interval.mul_f64(0.9).min(CACHE_FLOOR);
+                let old = self.refresh.interval.max(CACHE_FLOOR);
+                let is_old = self
+                    .schedule
+                    .began
+                    .is_some_and(|it| self.now.after(it) >= old);
+                self.least = if is_old {
+                    Duration::ZERO
+                } else {
+                    self.refresh.interval.mul_f64(0.9).min(CACHE_FLOOR)
+                };
                 self.run();
             }
             Event::Fail if self.in_flight => {
@@ -400,7 +423,9 @@ proptest! {
         world.run();
         world.happen(&Event::Succeed(None), 1.0);
         world.happen(&Event::Pass(before), 0.5);
-        world.happen(&Event::Succeed(None), 1.0);
+        while world.in_flight {
+            world.happen(&Event::Succeed(None), 1.0);
+        }
         let fetches = world.fetches;
         world.happen(&Event::Ask(1), 0.5);
         let gap = u64::try_from(refresh.unknown_kid_gap.as_millis()).unwrap();
