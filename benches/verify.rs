@@ -18,7 +18,7 @@ use portcullis::clock::{Clock, UnixTime};
 use portcullis::headers::ClaimHeaders;
 use portcullis::jwt::{
     Algorithm, AlgorithmSet, AudienceMatch, CompactJws, Issuer, IssuerPolicy, JoseHeader, KeySet,
-    PreparedKeys, SigningKey, TokenError, UnverifiedToken, VerifiedToken,
+    PreparedKeys, SigningKey, TokenError, Unobserved, UnverifiedToken, VerifiedToken,
 };
 use portcullis::revocation::{RevocationSet, RevocationVersion, TokenFacts};
 use portcullis::token_cache::TokenCache;
@@ -165,10 +165,10 @@ fn staged(
 ) -> Result<VerifiedToken, TokenError> {
     let jws = CompactJws::parse(token)?;
     let header = Arc::new(JoseHeader::parse(jws.header)?);
-    UnverifiedToken::read(jws, &header, issuers, |_| true, now)
+    UnverifiedToken::read(jws, &header, issuers, |_| true, now, &mut Unobserved)
         .map_err(|unreadable| unreadable.error)?
-        .check_signature(keys)?
-        .check_claims(now)
+        .check_signature(keys, &mut Unobserved)?
+        .check_claims(now, &mut Unobserved)
 }
 
 /// Which snapshot tokens are in force under; there is one.

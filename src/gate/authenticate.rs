@@ -9,7 +9,9 @@ use http::request::Parts;
 use crate::clock::UnixTime;
 use crate::config::Authentication;
 use crate::headers::{self, ClaimFields, CredentialsError, Upgrade};
-use crate::jwt::{CompactJws, JoseHeader, KeyPlace, TokenError, UnverifiedToken, VerifiedToken};
+use crate::jwt::{
+    CompactJws, JoseHeader, KeyPlace, TokenCheck, TokenError, UnverifiedToken, VerifiedToken,
+};
 use crate::revocation::RevocationSet;
 use crate::routing::Route;
 use crate::snapshot::{CookieTokens, Snapshot};
@@ -17,7 +19,7 @@ use crate::token_cache::CachedToken;
 
 use super::admitted_token::{AdmittedToken, find_clean};
 use super::memory::FoundClean;
-use super::{Reason, Rejection, WorkerMemory};
+use super::{Observer, Reason, Rejection, TokenPlace, WorkerMemory};
 
 /// What a token is judged by.
 #[derive(Clone, Copy)]
@@ -35,6 +37,7 @@ pub(super) struct Judge<'d> {
 /// The token of a request.
 pub(super) struct Presented<'h> {
     pub(super) token: &'h [u8],
+    pub(super) place: TokenPlace,
     /// The issuer that sets the cookie, if it stands there.
     pub(super) by_cookie: Option<usize>,
 }
@@ -88,6 +91,7 @@ impl<'d> Judge<'d> {
         let presented = match headers::bearer_token(&head.headers) {
             Ok(token) => Some(Presented {
                 token,
+                place: TokenPlace::Authorization,
                 by_cookie: None,
             }),
             // Whoever sends `Authorization`, good or bad, is judged by that alone.
@@ -140,6 +144,7 @@ fn from_cookie<'h>(
     }
     Ok(Some(Presented {
         token,
+        place: TokenPlace::Cookie(cookies.names.access),
         by_cookie: Some(cookies.issuer),
     }))
 }
@@ -150,8 +155,9 @@ impl Judge<'_> {
         self,
         token: &[u8],
         memory: &mut WorkerMemory,
+        observer: &mut impl Observer,
     ) -> Result<Accepted, Rejection> {
-        let accepted = self.known_or_verified(token, memory)?;
+        let accepted = self.known_or_verified(token, memory, observer)?;
         self.check_revocation(&accepted.held)?;
         memory.tallies.accepted(accepted.place, self.now);
         Ok(accepted)
@@ -161,18 +167,20 @@ impl Judge<'_> {
         self,
         token: &[u8],
         memory: &mut WorkerMemory,
+        observer: &mut impl Observer,
     ) -> Result<Accepted, Rejection> {
         if let Some(held) = memory.tokens.get(token) {
             if let Some(place) = self.place_of(&held, memory) {
                 memory.counts.hits += 1;
                 self.check_again(held.token(), place.issuer)?;
+                observer.known();
                 return Ok(Accepted { held, place });
             }
             // Its policy or its key is no longer in force: whether another is, shows below.
             memory.tokens.remove(token);
         }
         memory.counts.misses += 1;
-        self.verify(token, memory)
+        self.verify(token, memory, observer)
     }
 
     /// Where the key of a known token stands, if it is in force; found out once for each snapshot.
@@ -210,12 +218,20 @@ impl Judge<'_> {
     }
 
     /// All checks, the cheapest first; only what is well-formed, in time and of a known key reaches the signature.
-    fn verify(self, token: &[u8], memory: &mut WorkerMemory) -> Result<Accepted, Rejection> {
+    fn verify(
+        self,
+        token: &[u8],
+        memory: &mut WorkerMemory,
+        observer: &mut impl Observer,
+    ) -> Result<Accepted, Rejection> {
         let jws = CompactJws::parse(token)?;
+        observer.passed(TokenCheck::Shape);
         let header = memory.headers.get(jws.header)?;
+        observer.passed(TokenCheck::Header(&header));
         let admitted = |issuer| self.admits(issuer);
         let issuers = &self.snapshot.issuers;
-        let unverified = match UnverifiedToken::read(jws, &header, issuers, admitted, self.now) {
+        let read = UnverifiedToken::read(jws, &header, issuers, admitted, self.now, observer);
+        let unverified = match read {
             Ok(unverified) => unverified,
             Err(unreadable) => {
                 self.ask_for_newer_keys(unreadable.newer_keys_of, &header, memory);
@@ -224,7 +240,7 @@ impl Judge<'_> {
         };
         memory.budget.permits(self.client, self.now)?;
         let newer_keys_of = unverified.newer_keys_of();
-        let signed = match unverified.check_signature(&mut memory.keys) {
+        let signed = match unverified.check_signature(&mut memory.keys, observer) {
             Err(TokenError::BadSignature) => {
                 memory.counts.bad_signatures += 1;
                 memory.budget.charge(self.client, self.now);
@@ -236,7 +252,7 @@ impl Judge<'_> {
         memory.counts.good_signatures += 1;
         let place = signed.place();
         memory.headers.keep(jws.header, &header);
-        let verified = signed.check_claims(self.now)?;
+        let verified = signed.check_claims(self.now, observer)?;
         memory.tallies.verified(place, &verified);
         let held = memory.tokens.insert(
             token,

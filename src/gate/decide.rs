@@ -111,8 +111,8 @@ pub fn decide(
         route,
         path_and_query,
         preflight,
-    } = destination(snapshot, parts)?;
-    observer.route(&route);
+    } = destination(snapshot, parts, observer)?;
+    observer.route(&route, preflight);
 
     let upgrade = headers::remove_hop_by_hop(
         &parts.method,
@@ -121,6 +121,7 @@ pub fn decide(
         &snapshot.strip,
     )?;
     snapshot.strip.strip(&mut parts.headers);
+    observer.stripped(&parts.headers);
 
     let judge = Judge {
         snapshot,
@@ -172,15 +173,23 @@ fn admit(
     memory: &mut WorkerMemory,
     observer: &mut impl Observer,
 ) -> Result<Option<Admitted>, Rejection> {
-    let Some(Presented { token, by_cookie }) = judge.presented(head, upgrade)? else {
+    let Some(Presented {
+        token,
+        place,
+        by_cookie,
+    }) = judge.presented(head, upgrade)?
+    else {
+        observer.anonymous();
         return Ok(None);
     };
+    observer.credentials(place, token);
     let judge = Judge { by_cookie, ..judge };
-    let accepted = judge.authenticate(token, memory)?;
+    let accepted = judge.authenticate(token, memory, observer)?;
     let verified = accepted.token();
     observer.token(accepted.issuer(), verified);
     let access = &judge.route.access;
     access.permits(verified.claims()).map_err(refused_access)?;
+    observer.permitted();
     Ok(Some(Admitted {
         fields: accepted.fields(memory, token, judge.route),
         expires: verified.usable_until(),
@@ -214,8 +223,13 @@ pub(super) fn is_too_large(parts: &Parts, limits: &Limits) -> bool {
 }
 
 /// Target → route.
-fn destination(snapshot: &Snapshot, parts: &Parts) -> Result<Destination, Rejection> {
+fn destination(
+    snapshot: &Snapshot,
+    parts: &Parts,
+    observer: &mut impl Observer,
+) -> Result<Destination, Rejection> {
     let target = Target::parse(&parts.method, &parts.uri, &parts.headers, parts.version)?;
+    observer.target(&target);
     let asked_method = preflight_method(parts);
     let by_preflight = asked_method
         .as_ref()

@@ -18,5 +18,7 @@ pub use budget::{CLIENTS, RetryAfter, SignatureBudget};
 pub use decide::{Admission, Head, Peer, decide};
 pub use endpoint::{OwnRequest, own_request};
 pub use memory::{MemoryCounts, WorkerMemory};
-pub use observe::{Observer, Unobserved};
+pub use observe::{Observer, TokenPlace};
 pub use rejection::{Detail, Reason, Rejection};
+
+pub use crate::jwt::Unobserved;

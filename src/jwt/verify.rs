@@ -10,7 +10,8 @@ use super::claims::texts;
 use super::verified::name_of;
 use super::{
     AudienceMatch, ClaimsSet, CompactJws, Issuer, IssuerPolicy, JoseHeader, KeyLookupError,
-    KeyPlace, PreparedKeys, TokenError, VerifiedToken, VerifyingKey,
+    KeyPlace, PreparedKeys, TokenCheck, TokenError, TokenObserver, Unobserved, VerifiedToken,
+    VerifyingKey,
 };
 
 /// What a token says of itself, with the issuer and the key that judge it. Nothing in it is proven: there is no way to its
@@ -28,7 +29,7 @@ impl<'t> UnverifiedToken<'t> {
     /// All that can be said before the signature: payload, `iss`, key by (issuer, kid, alg), signature length, `exp`, `nbf`.
     ///
     /// `header` is that of `jws`, parsed. `issuers` are those of the configuration, `admitted` says which of them (by index)
-    /// the route admits.
+    /// the route admits. `observer` is told of each check that passes, as in the stages after this one.
     ///
     /// # Errors
     /// The first check that fails, and whether newer keys may help.
@@ -38,27 +39,35 @@ impl<'t> UnverifiedToken<'t> {
         issuers: &'t [Arc<Issuer>],
         admitted: impl Fn(usize) -> bool,
         now: UnixTime,
+        observer: &mut impl TokenObserver,
     ) -> Result<Self, Unreadable> {
         let claims = ClaimsSet::parse(jws.payload)?;
+        observer.passed(TokenCheck::Payload(&claims));
         let (index, issuer) = find_issuer(&claims, issuers, admitted)?;
+        observer.passed(TokenCheck::Issuer(index));
         check_algorithm(header, issuer)?;
+        observer.passed(TokenCheck::Algorithm);
         // Cheap, and says nothing that the sender does not know: an expired token is worth no signature check, nor new keys.
         let in_time = check_validity_period(&claims, &issuer.policy, now);
         let unreadable = |error, newer_keys: bool| Unreadable {
             error,
             newer_keys_of: (newer_keys && in_time.is_ok()).then_some(index),
         };
-        let (place, key) = find_key(header, issuer).map_err(|error| unreadable(error, true))?;
+        let (at, key) = find_key(header, issuer).map_err(|error| unreadable(error, true))?;
+        let place = KeyPlace::new(issuers, index, at);
+        observer.passed(TokenCheck::Key(place));
         if !key.has_length(header.algorithm, jws.signature) {
             let newer_keys = !are_named(header, key);
             return Err(unreadable(TokenError::BadSignature, newer_keys));
         }
+        observer.passed(TokenCheck::SignatureLength);
         in_time?;
+        observer.passed(TokenCheck::ValidityPeriod);
         Ok(Self {
             jws,
             header,
             claims,
-            place: KeyPlace::new(issuers, index, place),
+            place,
             issuer,
             key,
         })
@@ -75,7 +84,11 @@ impl<'t> UnverifiedToken<'t> {
     ///
     /// # Errors
     /// `BadSignature`; `Malformed` if it is not strict base64url.
-    pub fn check_signature(self, keys: &mut PreparedKeys) -> Result<SignedToken<'t>, TokenError> {
+    pub fn check_signature(
+        self,
+        keys: &mut PreparedKeys,
+        observer: &mut impl TokenObserver,
+    ) -> Result<SignedToken<'t>, TokenError> {
         let CompactJws {
             signing_input,
             signature,
@@ -83,6 +96,7 @@ impl<'t> UnverifiedToken<'t> {
         } = self.jws;
         self.key
             .check(self.header.algorithm, signing_input, signature, keys)?;
+        observer.passed(TokenCheck::Signature);
         Ok(SignedToken(self))
     }
 }
@@ -126,7 +140,11 @@ impl SignedToken<'_> {
     ///
     /// # Errors
     /// The first check that fails.
-    pub fn check_claims(self, now: UnixTime) -> Result<VerifiedToken, TokenError> {
+    pub fn check_claims(
+        self,
+        now: UnixTime,
+        observer: &mut impl TokenObserver,
+    ) -> Result<VerifiedToken, TokenError> {
         let UnverifiedToken {
             jws: _,
             header,
@@ -137,11 +155,17 @@ impl SignedToken<'_> {
         } = self.0;
         let policy = &issuer.policy;
         check_type(header, &claims, policy)?;
+        observer.passed(TokenCheck::Type);
         check_audience(&claims, policy)?;
+        observer.passed(TokenCheck::Audience);
         check_required(&claims, policy)?;
+        observer.passed(TokenCheck::Required);
         check_begun("iat", claims.issued_at(), policy, now)?;
+        observer.passed(TokenCheck::IssuedAt);
         check_lifetime(&claims, policy)?;
+        observer.passed(TokenCheck::Lifetime);
         check_sender(&claims, policy)?;
+        observer.passed(TokenCheck::Sender);
         Ok(VerifiedToken {
             claims,
             header: Arc::clone(header),
@@ -167,10 +191,10 @@ pub fn verify(
 ) -> Result<VerifiedToken, TokenError> {
     let jws = CompactJws::parse(token)?;
     let header = Arc::new(JoseHeader::parse(jws.header)?);
-    UnverifiedToken::read(jws, &header, issuers, admitted, now)
+    UnverifiedToken::read(jws, &header, issuers, admitted, now, &mut Unobserved)
         .map_err(|unreadable| unreadable.error)?
-        .check_signature(&mut PreparedKeys::default())?
-        .check_claims(now)
+        .check_signature(&mut PreparedKeys::default(), &mut Unobserved)?
+        .check_claims(now, &mut Unobserved)
 }
 
 /// The checks that time can undo, again, for a token that passed them all before. A clock that was set back counts too.

@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 use crate::config::LOCAL_ISSUER_ROUTE;
 use crate::gate::{Detail, Observer, Reason, Rejection};
 use crate::headers::Client;
-use crate::jwt::VerifiedToken;
+use crate::jwt::{TokenObserver, VerifiedToken};
 use crate::metrics::RouteMetrics;
 use crate::routing::Route;
 
@@ -208,12 +208,14 @@ impl Record {
     }
 }
 
+impl TokenObserver for Record {}
+
 impl Observer for Record {
     fn client(&mut self, client: Client) {
         self.facts.client = Some(client);
     }
 
-    fn route(&mut self, route: &Arc<Route>) {
+    fn route(&mut self, route: &Arc<Route>, _preflight: bool) {
         self.facts.route = Some(Arc::clone(route));
     }
 

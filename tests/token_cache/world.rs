@@ -10,7 +10,7 @@ use http::{HeaderMap, Request};
 use portcullis::clock::{Clock, UnixTime};
 use portcullis::config::{self, Environment};
 use portcullis::gate::{Head, Observer, Peer, Reason, Rejection, WorkerMemory, decide};
-use portcullis::jwt::{Algorithm, SigningKey, VerifiedToken};
+use portcullis::jwt::{Algorithm, SigningKey, TokenObserver, VerifiedToken};
 use portcullis::metrics::Metrics;
 use portcullis::revocation::RevocationSet;
 use portcullis::snapshot::{Fixtures, Snapshot};
@@ -237,6 +237,8 @@ impl Outcome {
 
 #[derive(Default)]
 struct Notes(Vec<(usize, Option<String>)>);
+
+impl TokenObserver for Notes {}
 
 impl Observer for Notes {
     fn token(&mut self, issuer: usize, token: &VerifiedToken) {
