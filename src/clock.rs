@@ -7,6 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
+mod distance;
+
+pub use distance::distance;
+
 /// A moment in whole seconds since 1970-01-01T00:00:00Z, leap seconds ignored (RFC 7519 §2, `NumericDate`).
 ///
 /// Signed, because a token may say anything: `exp` −1 is a date that has passed.

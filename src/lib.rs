@@ -11,15 +11,17 @@
 //! | 4 | [`snapshot`] [`revocation`] [`token_cache`] | what one request sees; what is no longer believed; what a worker remembers |
 //! | 5 | [`gate`] [`issuer`] [`revocation_feed`] | the product: one synchronous decision; tokens of our own; what the store revokes |
 //! | 6 | [`proxy`] [`reload`] | from the decision to the upstream and back |
-//! | 7 | [`server`] [`admin`] [`telemetry`] | listeners, workers, connections, and the operator's view |
-//! | 8 | [`app`] | one process |
-//! | 9 | [`cli`] | the commands |
+//! | 7 | [`explain`] | why a request is admitted or refused, step by step |
+//! | 8 | [`server`] [`admin`] [`telemetry`] | listeners, workers, connections, and the operator's view |
+//! | 9 | [`app`] | one process |
+//! | 10 | [`cli`] | the commands |
 
 pub mod admin;
 pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod explain;
 pub mod gate;
 pub mod headers;
 pub mod issuer;

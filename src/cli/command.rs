@@ -12,6 +12,7 @@ use super::check::Check;
 use super::client::Client;
 use super::completions::Completions;
 use super::dev::Dev;
+use super::explain::Explain;
 use super::failure::{Exit, Failure};
 use super::healthcheck::Healthcheck;
 use super::keys::Keys;
@@ -50,6 +51,7 @@ enum Command {
     #[command(visible_alias = "validate")]
     Check(Check),
     Dev(Dev),
+    Explain(Box<Explain>),
     #[command(subcommand)]
     Token(Token),
     #[command(subcommand)]
@@ -108,6 +110,7 @@ impl Cli {
             Some(Command::Run(run)) => run.execute(),
             Some(Command::Check(check)) => check.execute(),
             Some(Command::Dev(dev)) => dev.execute(),
+            Some(Command::Explain(explain)) => explain.execute(),
             Some(Command::Token(token)) => token.execute(),
             Some(Command::Keys(keys)) => keys.execute(),
             Some(Command::User(user)) => user.execute(),

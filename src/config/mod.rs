@@ -54,4 +54,4 @@ pub use reference::{Key, reference};
 pub use resolve::{Environment, load, parse};
 pub use source::Places;
 pub(crate) use suggest::hint as suggestion;
-pub use units::parse_duration;
+pub use units::{format_duration, parse_duration};

@@ -63,7 +63,8 @@ pub(super) fn parse_size(text: &str) -> Result<u64, String> {
 }
 
 /// A duration as [`parse_duration`] reads it, in the largest unit that divides it.
-pub(super) fn format_duration(duration: Duration) -> String {
+#[must_use]
+pub fn format_duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     if duration.subsec_nanos() > 0 {
         return format!("{}ms", duration.as_millis());

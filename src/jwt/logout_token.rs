@@ -84,9 +84,16 @@ impl LogoutToken {
     ) -> Result<Self, LogoutTokenError> {
         let jws = CompactJws::parse(token)?;
         let header = Arc::new(JoseHeader::parse(jws.header)?);
-        let signed = UnverifiedToken::read(jws, &header, issuers, |index| index == issuer, now, &mut Unobserved)
-            .map_err(|unreadable| unreadable.error)?
-            .check_signature(&mut PreparedKeys::default(), &mut Unobserved)?;
+        let signed = UnverifiedToken::read(
+            jws,
+            &header,
+            issuers,
+            |index| index == issuer,
+            now,
+            &mut Unobserved,
+        )
+        .map_err(|unreadable| unreadable.error)?
+        .check_signature(&mut PreparedKeys::default(), &mut Unobserved)?;
         let (claims, policy) = signed.claims_of_another_kind();
         Self::check(&header, claims, policy, client_id, now)
     }

@@ -34,5 +34,5 @@ pub use observe::{TokenCheck, TokenObserver, Unobserved};
 pub use prepared_key::{KeyIdentity, PreparedKey, PreparedKeys};
 pub use sign::SigningKey;
 pub use verified::VerifiedToken;
-pub use verify::{SignedToken, Unreadable, UnverifiedToken, verify};
+pub use verify::{ClaimChecks, SignedToken, Unreadable, UnverifiedToken, examine, verify};
 pub use verifying_key::VerifyingKey;

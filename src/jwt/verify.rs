@@ -176,6 +176,46 @@ impl SignedToken<'_> {
     }
 }
 
+/// What each check of a claims set says by itself, in order: for whoever wants to know more than the first that fails.
+///
+/// It decides nothing.
+#[must_use]
+pub fn examine(
+    header: &JoseHeader,
+    claims: &ClaimsSet,
+    policy: &IssuerPolicy,
+    now: UnixTime,
+) -> ClaimChecks {
+    ClaimChecks {
+        validity_period: check_validity_period(claims, policy, now),
+        token_type: check_type(header, claims, policy),
+        audience: check_audience(claims, policy),
+        required: check_required(claims, policy),
+        issued_at: check_begun("iat", claims.issued_at(), policy, now),
+        lifetime: check_lifetime(claims, policy),
+        sender: check_sender(claims, policy),
+    }
+}
+
+/// What [`examine`] found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimChecks {
+    /// `exp` and `nbf`.
+    pub validity_period: Result<(), TokenError>,
+    /// `typ`, and claims that only other kinds of token have.
+    pub token_type: Result<(), TokenError>,
+    /// The audience.
+    pub audience: Result<(), TokenError>,
+    /// Claims that must be there.
+    pub required: Result<(), TokenError>,
+    /// `iat` in the future.
+    pub issued_at: Result<(), TokenError>,
+    /// `exp − iat`
+    pub lifetime: Result<(), TokenError>,
+    /// `cnf`
+    pub sender: Result<(), TokenError>,
+}
+
 /// Checks a token at `now`, in the order of semantics: shape, JOSE header, `iss`, key by (issuer, kid, alg), signature
 /// length, `exp` and `nbf`, signature, then `typ`, audience and all other claims.
 ///

@@ -24,6 +24,6 @@ pub use body::{BodyError, RequestBody};
 pub use context::{
     ConnectionContext, InForce, Publisher, RequestSnapshot, SharedState, WorkerContext, WorkerLocal,
 };
-pub use respond::refusal_before_request;
+pub use respond::{refusal, refusal_before_request};
 pub use response_body::ResponseBody;
 pub use service::serve;

@@ -23,6 +23,13 @@ pub(super) fn rejection_response(
     realm: &str,
     request_id: &str,
 ) -> Response<ResponseBody> {
+    refusal(rejection, realm, request_id)
+        .map(|problem| ResponseBody::unrecorded(Payload::Full(problem)))
+}
+
+/// The same as plain bytes, for whoever wants to know what a client would get.
+#[must_use]
+pub fn refusal(rejection: &Rejection, realm: &str, request_id: &str) -> Response<Bytes> {
     let reason = rejection.reason;
     let problem = problem(reason, Some(request_id));
     let mut headers = HeaderMap::with_capacity(8);
@@ -45,8 +52,7 @@ pub(super) fn rejection_response(
     if let Ok(value) = HeaderValue::from_str(request_id) {
         headers.insert(X_REQUEST_ID, value);
     }
-    let body = ResponseBody::unrecorded(Payload::Full(Bytes::from(problem)));
-    let mut response = Response::new(body);
+    let mut response = Response::new(Bytes::from(problem));
     *response.status_mut() = reason.status();
     *response.headers_mut() = headers;
     response

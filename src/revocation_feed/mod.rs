@@ -7,6 +7,7 @@
 mod copies;
 mod disk;
 mod handle;
+mod kept;
 mod list;
 mod request;
 mod row;
@@ -15,5 +16,6 @@ mod status;
 mod task;
 
 pub use handle::{FeedHandle, FeedParts, start};
+pub use kept::kept_list;
 pub use request::{Moment, RevocationRequest, RevocationRequestError, StoreChange};
 pub use status::{FeedStatus, ListOrigin};

@@ -30,6 +30,19 @@ pub enum AccessError<'r> {
     ClaimMismatch(&'r Rule),
 }
 
+/// One thing that a route asks of claims, and whether they have it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Requirement {
+    /// What is asked: `scope orders:read`, or the rule's name.
+    pub name: String,
+    /// What would be right.
+    pub wanted: String,
+    /// What the claims have, a claim as JSON; `None`: there is no such claim.
+    pub actual: Option<String>,
+    /// Whether the claims have it.
+    pub holds: bool,
+}
+
 impl Access {
     /// Whether tokens of that issuer are admitted.
     #[must_use]
@@ -44,6 +57,40 @@ impl Access {
     pub fn permits(&self, claims: &ClaimsSet) -> Result<(), AccessError<'_>> {
         self.permits_scopes(|scope| claims.scopes().any(|own| own == scope))?;
         self.permits_claims(claims.all())
+    }
+
+    /// Everything that is asked of `claims`, each by itself: all hold exactly if [`Self::permits`] says so.
+    #[must_use]
+    pub fn examine(&self, claims: &ClaimsSet) -> Vec<Requirement> {
+        let own = || claims.scopes().collect::<Vec<_>>().join(" ");
+        let has = |scope: &str| claims.scopes().any(|own| own == scope);
+        let mut all = Vec::new();
+        for scope in &self.scopes {
+            all.push(Requirement {
+                name: "scopes".to_owned(),
+                wanted: scope.to_string(),
+                actual: Some(own()),
+                holds: has(scope),
+            });
+        }
+        if !self.any_scope.is_empty() {
+            all.push(Requirement {
+                name: "any_scope".to_owned(),
+                wanted: format!("one of {}", self.any_scope.join(" ")),
+                actual: Some(own()),
+                holds: self.any_scope.iter().any(|scope| has(scope)),
+            });
+        }
+        all.extend(self.claims.iter().map(|rule| Requirement {
+            name: format!("claims.{}", rule.name),
+            wanted: match &rule.test {
+                Test::Equals(wanted) => format!("equals {wanted}"),
+                Test::Contains(wanted) => format!("contains {wanted}"),
+            },
+            actual: rule.claim.find(claims.all()).map(|value| value.to_json()),
+            holds: holds(rule, claims.all()),
+        }));
+        all
     }
 
     fn permits_scopes(&self, has: impl Fn(&str) -> bool) -> Result<(), AccessError<'_>> {

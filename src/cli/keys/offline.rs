@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::cli::failure::Failure;
 use crate::cli::output::{printable, write_out};
-use crate::cli::times::distance;
+use crate::clock::distance;
 use crate::clock::{Clock, UnixTime};
 use crate::config::{Config, Issuer, KeySource, Keys};
 use crate::jwt::{Algorithm, SkippedKey, VerifyingKey};

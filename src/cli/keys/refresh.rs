@@ -9,7 +9,7 @@ use crate::cli::admin_client::AdminOptions;
 use crate::cli::arguments::moment_argument;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::output::{printable, write_err, write_out};
-use crate::cli::times::distance;
+use crate::clock::distance;
 use crate::clock::{Clock, UnixTime};
 
 /// Let the running gateway fetch the keys of remote issuers now

@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use crate::cli::arguments::moment_argument;
 use crate::cli::output::{Colour, Paint, printable};
-use crate::cli::times::distance;
 use crate::clock::UnixTime;
+use crate::clock::distance;
 
 /// What the gateway says, and what of it is shown. Members that it does not have are left out: it may be of another version.
 pub(super) struct Report {

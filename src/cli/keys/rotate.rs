@@ -6,8 +6,8 @@ use crate::cli::config_file::ConfigFile;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::operator::Operator;
 use crate::cli::output::{printable, write_err, write_out};
-use crate::cli::times::distance;
 use crate::clock::UnixTime;
+use crate::clock::distance;
 use crate::config::{ConfigErrors, LOCAL_ISSUER};
 use crate::issuer::{Haste, RotatedKey, RotatedKeys, Sealer, rotate_by_hand};
 

@@ -14,7 +14,7 @@ use crate::cli::arguments::moment_argument;
 use crate::cli::config_file::ConfigFile;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::output::{Colour, Paint, printable, write_err, write_out};
-use crate::cli::times::distance;
+use crate::clock::distance;
 use crate::clock::{Clock, UnixTime};
 use crate::config::Config;
 use crate::gate::Rejection;

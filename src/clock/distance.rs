@@ -1,9 +1,10 @@
 //! Times as people say them.
 
-use crate::clock::UnixTime;
+use super::UnixTime;
 
 /// `3 minutes ago`, `in 2 hours`, `now`: one unit, rounded down.
-pub(super) fn distance(moment: UnixTime, now: UnixTime) -> String {
+#[must_use]
+pub fn distance(moment: UnixTime, now: UnixTime) -> String {
     let seconds = moment.since(now);
     let amount = amount(seconds.unsigned_abs());
     match seconds {

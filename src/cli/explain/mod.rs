@@ -1,0 +1,7 @@
+//! `explain`: each step of the decision on a request that nobody sends.
+
+mod command;
+mod offline;
+mod text;
+
+pub(super) use command::Explain;
