@@ -3,6 +3,7 @@
 //! Who may ask: its own Host, no foreign Origin, JSON for POST, a token off loopback.
 
 mod access;
+mod explain;
 mod keys;
 mod problem;
 mod revocations;

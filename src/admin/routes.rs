@@ -21,6 +21,7 @@ use crate::proxy::SharedState;
 use crate::reload::ReloadHandle;
 
 use super::access::permits;
+use super::explain::answer_question;
 use super::keys::{KeysReport, no_usable_key, refresh_keys};
 use super::problem::{Answer, answer, denied, json, method_not_allowed, not_found, problem};
 use super::revocations::{self, StoredRevocations};
@@ -31,6 +32,9 @@ const SILENCE_LIMIT: Duration = Duration::from_secs(10);
 
 /// Bytes of a request body.
 const BODY_LIMIT: usize = 4096;
+
+/// Bytes of a request that is to be explained: a head with a large token, as JSON.
+const QUESTION_LIMIT: usize = 256 * 1024;
 
 const PLAIN: &str = "text/plain; charset=utf-8";
 
@@ -47,6 +51,7 @@ POST /keys/refresh        fetches remote keys now, of all issuers or of one: {\"
 GET  /revocations         how many are in force, and how old the list is, as JSON
 POST /revocations         revokes: {\"issuer\": \"NAME\", \"sub\": \"alice\"}, or jti, sid, client, kid, \"all\": true;
                           with \"before\": \"now\"; with \"remove\": true it takes back
+POST /explain             each step of the decision on a request: {\"url\": \"https://..\", \"token\": \"..\"}, as JSON
 POST /reload              reads configuration, keys and certificates again; ?dry_run=true only says what would change,
                           as does the body {\"dry_run\": true} (Content-Type: application/json)
 ";
@@ -82,6 +87,7 @@ enum Endpoint {
     Keys,
     KeysRefresh,
     Revocations,
+    Explain,
     Reload,
 }
 
@@ -96,6 +102,7 @@ impl Endpoint {
             "/keys" => Some(Self::Keys),
             "/keys/refresh" => Some(Self::KeysRefresh),
             "/revocations" => Some(Self::Revocations),
+            "/explain" => Some(Self::Explain),
             "/reload" => Some(Self::Reload),
             _ => None,
         }
@@ -108,7 +115,7 @@ impl Endpoint {
                 "GET, HEAD"
             }
             Self::Revocations => "GET, HEAD, POST",
-            Self::KeysRefresh | Self::Reload => "POST",
+            Self::KeysRefresh | Self::Explain | Self::Reload => "POST",
         }
     }
 
@@ -154,6 +161,10 @@ where
         Endpoint::Revocations => {
             revocations::show(state.revocations.as_ref(), state.shared.clock.now())
         }
+        Endpoint::Explain => match read_up_to(body, QUESTION_LIMIT).await {
+            Ok(body) => answer_question(state, &body),
+            Err(problem) => problem,
+        },
         Endpoint::Reload => reload(state, query, body).await,
     }
 }
@@ -324,7 +335,16 @@ where
     B: Body,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    match Limited::new(body, BODY_LIMIT).collect().await {
+    read_up_to(body, BODY_LIMIT).await
+}
+
+/// The same, of at most so many bytes.
+async fn read_up_to<B>(body: B, limit: usize) -> Result<Bytes, Answer>
+where
+    B: Body,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    match Limited::new(body, limit).collect().await {
         Ok(body) => Ok(body.to_bytes()),
         Err(_) => Err(problem(
             StatusCode::BAD_REQUEST,

@@ -17,6 +17,3 @@ pub use explanation::{
 };
 pub use question::{BadQuestion, KeyFacts, KeyOrigin, Question};
 pub use why::explain;
-
-#[cfg(test)]
-mod tests;

@@ -5,3 +5,6 @@ mod offline;
 mod text;
 
 pub(super) use command::Explain;
+
+#[cfg(test)]
+mod tests;

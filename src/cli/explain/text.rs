@@ -11,6 +11,9 @@ const WIDEST: usize = 18;
 /// Where what was looked at begins.
 const INDENT: &str = "                      ";
 
+/// What is said of steps that were not reached.
+const GUESSES: &str = "\n?  was not reached: this is what the token says of itself, unverified\n";
+
 /// Everything, with line ends.
 pub(super) fn render(explanation: &Explanation, notes: &[String], colour: Colour) -> String {
     let mut text = String::new();
@@ -24,6 +27,10 @@ pub(super) fn render(explanation: &Explanation, notes: &[String], colour: Colour
     text.push('\n');
     for step in &explanation.steps {
         render_step(step, colour, &mut text);
+    }
+    let is_guess = |step: &Step| step.outcome == Outcome::NotReached && !step.findings.is_empty();
+    if explanation.steps.iter().any(is_guess) {
+        text.push_str(GUESSES);
     }
     let _ = writeln!(text, "\n{}\n", verdict(&explanation.verdict, colour));
     let answer = &explanation.answer;
@@ -41,7 +48,8 @@ fn render_step(step: &Step, colour: Colour, text: &mut String) {
     let (word, paint) = match step.outcome {
         Outcome::Passed => ("ok", Some(Paint::Good)),
         Outcome::Refused => ("REFUSED", Some(Paint::Error)),
-        Outcome::NotReached => ("-", None),
+        Outcome::NotReached if step.findings.is_empty() => ("-", None),
+        Outcome::NotReached => ("?", None),
         Outcome::NotNeeded => return,
     };
     let padded = format!("{word:<8}");
