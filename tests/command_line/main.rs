@@ -6,6 +6,7 @@ mod checking;
 mod clients;
 mod commands;
 mod developing;
+mod explaining;
 mod process;
 mod remote;
 mod revocations;
