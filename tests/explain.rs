@@ -150,7 +150,8 @@ fn changed(fixture: &Fixture, token: &str, change: &Change) -> String {
         Change::Part(part) => {
             let other = fixture.sign(Algorithm::Es256, &claims_with(&json!({ "sub": "bob" })));
             let part = usize::from(part % 3);
-            parts[part] = other.split('.').nth(part).expect("three parts").to_owned();
+            let other = other.split('.').nth(part).expect("three parts");
+            other.clone_into(&mut parts[part]);
         }
         Change::Header(name, value) => {
             let mut header = decoded(&parts[0]);
@@ -189,12 +190,15 @@ fn explained(fixture: &Fixture, method: &str, path: &str, token: Option<&str>) -
     explain(&fixture.snapshot, &fixture.revocations, &NoFacts, &question)
 }
 
+/// Route and claim headers, or status, reason and detail.
+type Judged = Result<(String, Vec<(String, String)>), (u16, String, String)>;
+
 /// What the gateway does, in the words of an explanation.
 fn decided(
     fixture: &Fixture,
     memory: &mut WorkerMemory,
     (method, path, token): (&str, &str, Option<&str>),
-) -> Result<(String, Vec<(String, String)>), (u16, String, String)> {
+) -> Judged {
     let mut request = get(path).method(method);
     if let Some(token) = token {
         request = request.header("authorization", format!("Bearer {token}"));
@@ -217,7 +221,7 @@ fn decided(
 }
 
 /// The explanation, in the same words.
-fn said(explained: &Explanation) -> Result<(String, Vec<(String, String)>), (u16, String, String)> {
+fn said(explained: &Explanation) -> Judged {
     match explained.verdict.clone() {
         Verdict::Admitted { route, .. } => {
             let fields = explained.answer.fields.iter();

@@ -29,7 +29,7 @@ pub(super) fn found(route: &Route, target: &SeenTarget, routes: &RouteTable) -> 
         Finding::noted("methods", methods),
     ];
     let others: Vec<&str> = below(routes, target)
-        .filter(|other| !std::ptr::eq(&***other, route))
+        .filter(|other| other.name != route.name)
         .map(|other| &*other.name)
         .collect();
     if !others.is_empty() {

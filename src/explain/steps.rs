@@ -7,13 +7,13 @@ use http::{HeaderMap, HeaderName};
 use crate::clock::{UnixTime, distance};
 use crate::config::Authentication;
 use crate::gate::{Reason, Rejection, TokenPlace};
-use crate::jwt::{Issuer, VerifyingKey};
+use crate::jwt::{Algorithm, Issuer, VerifyingKey};
 use crate::revocation::{RevocationSet, TokenFacts};
 use crate::snapshot::Snapshot;
 
 use super::answer::is_secret;
 use super::token::{Read, fingerprint};
-use super::walk::Walk;
+use super::walk::{Progress, Walk};
 use super::{Finding, KeyFacts, Outcome, Step, StepName, claims, route};
 
 /// Everything that steps are told from.
@@ -91,7 +91,7 @@ impl Sight<'_> {
             | Reason::MissingToken
             | Reason::TokenTooLarge
             | Reason::CrossOrigin => StepName::Credentials,
-            Reason::Malformed if !self.walk.shape => StepName::Shape,
+            Reason::Malformed if self.walk.progress < Progress::Shape => StepName::Shape,
             Reason::Malformed if self.walk.header.is_none() => StepName::Header,
             Reason::CriticalHeader => StepName::Header,
             Reason::UnsupportedAlgorithm if self.walk.issuer.is_none() => StepName::Header,
@@ -102,7 +102,7 @@ impl Sight<'_> {
                 StepName::Key
             }
             Reason::Expired => StepName::Times,
-            Reason::NotYetValid if !self.walk.signed => StepName::Times,
+            Reason::NotYetValid if self.walk.progress < Progress::Signature => StepName::Times,
             Reason::BadSignature | Reason::TooManyBadTokens | Reason::Malformed => {
                 StepName::Signature
             }
@@ -280,7 +280,7 @@ impl Sight<'_> {
         };
         let (algorithm, kid) = (read.header.algorithm, read.header.kid.as_deref());
         let listed = issuer.policy.algorithms;
-        let names: Vec<&str> = listed.iter().map(|it| it.name()).collect();
+        let names: Vec<&str> = listed.iter().map(Algorithm::name).collect();
         let finding = Finding::judged("alg", algorithm.name(), listed.contains(algorithm));
         let mut findings = vec![finding.expected(format!("one of {}", names.join(", ")))];
         if let Ok(key) = issuer.keys.find(kid, algorithm) {
@@ -320,7 +320,7 @@ impl Sight<'_> {
     }
 
     fn signature(&self) -> Vec<Finding> {
-        if self.walk.signed {
+        if self.walk.progress == Progress::Signature {
             return vec![Finding::judged("signature", "is that key's", true)];
         }
         self.detail_of(StepName::Signature)
@@ -426,7 +426,7 @@ fn header(read: Option<&Read>) -> Vec<Finding> {
 
 /// What a key is called, and what it may sign.
 fn name_of(key: &VerifyingKey) -> String {
-    let algorithms: Vec<&str> = key.algorithms().iter().map(|it| it.name()).collect();
+    let algorithms: Vec<&str> = key.algorithms().iter().map(Algorithm::name).collect();
     let kid = key.kid().unwrap_or("without kid");
     format!("{kid} ({})", algorithms.join(", "))
 }

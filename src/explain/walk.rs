@@ -19,13 +19,20 @@ pub(super) struct Walk {
     pub(super) stripped: Option<HeaderMap>,
     pub(super) anonymous: bool,
     pub(super) credentials: Option<Credentials>,
-    pub(super) shape: bool,
+    pub(super) progress: Progress,
     pub(super) header: Option<JoseHeader>,
     pub(super) issuer: Option<usize>,
     pub(super) key: Option<KeyPlace>,
-    pub(super) signed: bool,
     pub(super) verified: Option<VerifiedToken>,
-    pub(super) permitted: bool,
+}
+
+/// The last check of a token that leaves nothing behind but that it was passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(super) enum Progress {
+    #[default]
+    Nothing,
+    Shape,
+    Signature,
 }
 
 /// The target as it was read.
@@ -45,11 +52,11 @@ pub(super) struct Credentials {
 impl TokenObserver for Walk {
     fn passed(&mut self, check: TokenCheck<'_>) {
         match check {
-            TokenCheck::Shape => self.shape = true,
+            TokenCheck::Shape => self.progress = Progress::Shape,
             TokenCheck::Header(header) => self.header = Some(header.clone()),
             TokenCheck::Issuer(issuer) => self.issuer = Some(issuer),
             TokenCheck::Key(place) => self.key = Some(place),
-            TokenCheck::Signature => self.signed = true,
+            TokenCheck::Signature => self.progress = Progress::Signature,
             // Whether these held shows from where it was refused.
             TokenCheck::Payload(_)
             | TokenCheck::Algorithm
@@ -101,9 +108,5 @@ impl Observer for Walk {
 
     fn token(&mut self, _issuer: usize, token: &VerifiedToken) {
         self.verified = Some(token.clone());
-    }
-
-    fn permitted(&mut self) {
-        self.permitted = true;
     }
 }

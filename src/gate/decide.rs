@@ -189,7 +189,6 @@ fn admit(
     observer.token(accepted.issuer(), verified);
     let access = &judge.route.access;
     access.permits(verified.claims()).map_err(refused_access)?;
-    observer.permitted();
     Ok(Some(Admitted {
         fields: accepted.fields(memory, token, judge.route),
         expires: verified.usable_until(),

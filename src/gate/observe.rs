@@ -34,9 +34,6 @@ pub trait Observer: TokenObserver {
     /// A token that passed every check that does not depend on the route, and its issuer's index in the snapshot.
     #[inline]
     fn token(&mut self, _issuer: usize, _token: &VerifiedToken) {}
-    /// The route admits what the token says.
-    #[inline]
-    fn permitted(&mut self) {}
 }
 
 /// Where a token stands in a request.

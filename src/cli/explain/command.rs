@@ -27,7 +27,7 @@ const MOST_BYTES: u64 = 1024 * 1024;
 /// 3 if the request is refused.
 #[derive(Clone, Debug, clap::Args)]
 pub(in crate::cli) struct Explain {
-    /// The whole URL: https://api.example.com/orders
+    /// The whole URL, as in `https://api.example.com/orders`
     #[arg(value_name = "URL")]
     url: String,
     /// The token; `-` reads it from standard input, `@FILE` from a file [default: standard input, if it is no terminal].
