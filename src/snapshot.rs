@@ -367,9 +367,8 @@ fn compile_route(
             issuers: (0..config.issuers.len())
                 .map(|issuer| route.issuers.contains(&issuer))
                 .collect(),
-            scopes: route.scopes.clone(),
-            any_scope: route.any_scope.clone(),
-            claims: route.claims.clone(),
+            requirements: route.requirements.clone(),
+            overrides: route.overrides.clone(),
         },
         claim_headers: header_sets.get(&route.claim_headers),
         forward_token: route.forward_token,

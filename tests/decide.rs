@@ -359,3 +359,63 @@ fn a_list_ages_under_a_known_token_and_comes_back() {
     until.set_for_ever();
     assert_eq!(decide("good", 500), None);
 }
+
+#[test]
+fn a_route_asks_by_method_and_client_also_of_a_token_that_is_known() {
+    let routes = r#"
+[server]
+trusted_proxies = ["192.0.2.7"]
+[[routes]]
+name = "mine"
+path = "/mine"
+upstream = "http://127.0.0.1:9"
+audiences = ["mine"]
+[[routes]]
+name = "orders"
+path = "/orders"
+upstream = "http://127.0.0.1:9"
+scopes = ["orders:read"]
+claims = { any = [{ tenant = { equals = "other" } }, { tenant = { equals = "acme" }, sub = { prefix = "al" } }] }
+[[routes.overrides]]
+methods = ["POST"]
+scopes = ["orders:delete"]
+[[routes.overrides]]
+when = { client = ["10.0.0.0/8"] }
+claims = { sub = { matches = "b.*" } }
+"#;
+    let fixture = Fixture::new(&[Algorithm::EdDsa], routes);
+    let mut memory = WorkerMemory::new(1 << 20);
+    let token = bearer(&fixture, &json!({}));
+    let mut ask = |method: &str, path: &str, client: &str| {
+        let request = get(path).method(method);
+        let request = request
+            .header("authorization", &token)
+            .header("x-forwarded-for", client);
+        let mut head = head(request);
+        fixture
+            .decide_with(&mut memory, &mut head)
+            .map(|_| ())
+            .map_err(|it| it.reason)
+    };
+    // Twice: the second time the token is known.
+    for _ in 0..2 {
+        assert_eq!(ask("GET", "/orders", "203.0.113.1"), Ok(()));
+        assert_eq!(
+            ask("GET", "/mine", "203.0.113.1"),
+            Err(Reason::WrongAudience)
+        );
+        assert_eq!(
+            ask("POST", "/orders", "203.0.113.1"),
+            Err(Reason::InsufficientScope)
+        );
+        assert_eq!(
+            ask("GET", "/orders", "10.1.1.1"),
+            Err(Reason::ClaimMismatch)
+        );
+        assert_eq!(
+            ask("POST", "/orders", "10.1.1.1"),
+            Err(Reason::InsufficientScope)
+        );
+    }
+    assert_eq!(memory.take_counts().good_signatures, 1);
+}

@@ -26,6 +26,8 @@ const HEADINGS: &[(&str, &str)] = &[
     ("upstreams", "## [[upstreams]]"),
     ("routes", "## [[routes]]"),
     ("routes.claims", "### claims"),
+    ("routes.overrides", "### overrides"),
+    ("routes.overrides.when", "### when"),
     ("claim_headers", "## [claim_headers]"),
 ];
 
@@ -38,6 +40,8 @@ const INLINE: &[&str] = &[
     "issuers.logout",
     "local_issuer.signing",
     "routes.claims",
+    "routes.overrides",
+    "routes.overrides.when",
     "claim_headers",
 ];
 
@@ -490,4 +494,16 @@ fn every_page_is_there_and_every_link_leads_to_a_file() {
             assert!(file.exists(), "{}: {target}", page.display());
         }
     }
+}
+
+#[test]
+fn the_example_of_rules_md_can_be_set() {
+    let page = read("docs/rules.md");
+    let (_, rest) = page.split_once("```toml\n").expect("an example");
+    let (example, _) = rest.split_once("\n```").expect("its end");
+    let issuer = "[[issuers]]\nname = \"corp\"\nissuer = \"https://corp.example/\"\naudiences = [\"a\"]\n\
+                  algorithms = [\"EdDSA\"]\nkeys = { jwks_file = \"keys.json\" }\n";
+    let config = parse(&format!("{issuer}{example}\n"));
+    assert_eq!(config.routes[0].requirements.claims.len(), 5);
+    assert_eq!(config.routes[0].overrides.len(), 2);
 }

@@ -1,4 +1,4 @@
-//! Claim headers and claim rules.
+//! Claim headers.
 
 use http::HeaderName;
 
@@ -9,7 +9,6 @@ use super::context::Context;
 use super::raw::{Entry, Value};
 use super::reader::Reader;
 use super::source::Origin;
-use super::{Rule, Test};
 
 /// A claim header and where its name stands.
 #[derive(Clone, Debug)]
@@ -130,7 +129,7 @@ fn claim_header(context: &Context<'_>, entry: &Entry) -> Option<PlacedHeader> {
     })
 }
 
-fn claim_path(context: &Context<'_>, text: &str, origin: &Origin) -> Option<ClaimPath> {
+pub(super) fn claim_path(context: &Context<'_>, text: &str, origin: &Origin) -> Option<ClaimPath> {
     match ClaimPath::parse(text) {
         Ok(path) => Some(path),
         Err(error) => {
@@ -138,87 +137,4 @@ fn claim_path(context: &Context<'_>, text: &str, origin: &Origin) -> Option<Clai
             None
         }
     }
-}
-
-/// `claims` of a route.
-pub(super) fn rules(reader: &mut Reader<'_>) -> Vec<Rule> {
-    let context = reader.context;
-    let entries = reader.entries("claims");
-    entries
-        .iter()
-        .filter_map(|entry| rule(context, entry))
-        .collect()
-}
-
-fn rule(context: &Context<'_>, entry: &Entry) -> Option<Rule> {
-    let claim = claim_path(context, &entry.name, &entry.origin);
-    let Value::Table(table) = &entry.node.value else {
-        let message = format!("a claim rule is a table, not {}", entry.node.kind());
-        context.error_hint(
-            &entry.node.origin,
-            message,
-            format!(
-                "write {} = {{ equals = .. }} or {{ contains = .. }}",
-                entry.name
-            ),
-        );
-        return None;
-    };
-    let origin = entry.node.origin.clone();
-    let mut reader = Reader::new(context, "routes.claims", Some(table), origin);
-    let equals = reader.node("equals", || None);
-    let contains = reader.node("contains", || None);
-    let (node, is_equals) = match (equals, contains) {
-        (Some(node), None) => (node, true),
-        (None, Some(node)) => (node, false),
-        (Some(_), Some(_)) => {
-            let message = "a claim rule has `equals` or `contains`, not both";
-            context.error(&entry.node.origin, message);
-            return None;
-        }
-        (None, None) => {
-            let name = &entry.name;
-            let message = format!("the rule on `{name}` has neither `equals` nor `contains`");
-            // TOML reads `realm_access.roles` as a table in a table.
-            let hint = match table.entries.first() {
-                Some(inner) if matches!(inner.node.value, Value::Table(_)) => {
-                    format!("quote the path: \"{name}.{}\" = {{ .. }}", inner.name)
-                }
-                _ => format!("write {name} = {{ equals = .. }} or {{ contains = .. }}"),
-            };
-            context.error_hint(&entry.origin, message, hint);
-            return None;
-        }
-    };
-    reader.finish();
-    let Some(value) = json(&node.value) else {
-        let message = format!("a claim cannot be compared with {}", node.kind());
-        context.error(&node.origin, message);
-        return None;
-    };
-    let test = if is_equals {
-        Test::Equals(value)
-    } else {
-        Test::Contains(value)
-    };
-    Some(Rule {
-        claim: claim?,
-        name: entry.name.as_str().into(),
-        test,
-    })
-}
-
-/// A claim rule's value as JSON; `None` for what JSON has not.
-fn json(value: &Value) -> Option<serde_json::Value> {
-    Some(match value {
-        Value::Text(text) => text.value.clone().into(),
-        Value::Integer(number) => (*number).into(),
-        Value::Float(number) => serde_json::Number::from_f64(*number)?.into(),
-        Value::Boolean(boolean) => (*boolean).into(),
-        Value::Array(nodes) => {
-            let items: Option<Vec<_>> = nodes.iter().map(|node| json(&node.value)).collect();
-            items?.into()
-        }
-        Value::Datetime | Value::Table(_) => return None,
-    })
 }

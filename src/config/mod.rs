@@ -27,8 +27,10 @@ mod raw;
 mod reader;
 mod reference;
 mod remote_keys;
+mod requirements;
 mod resolve;
 mod routes;
+mod rules;
 mod server;
 mod source;
 mod store;
@@ -45,10 +47,10 @@ pub use error::{ConfigError, ConfigErrors, Place};
 pub use key_url::{KeyUrlError, KeyUrlRules, parse_key_url};
 pub use model::{
     Admin, AdminAccess, Authentication, BackChannelLogout, BadSignatureLimits, Certificates,
-    Config, Host, HostPattern, Issuer, IssuerUrl, KeyLocation, KeyRefresh, KeySource, Keys,
-    LOCAL_ISSUER, LOCAL_ISSUER_ROUTE, Limits, LocalIssuer, Log, LogFormat, PemFile, Preflight,
-    RemoteKeys, Route, Rule, SecretOrigin, SecretUse, Server, Signing, StoreConfig, StoreFailure,
-    StoreUrl, Test, Upstream, UpstreamUrl,
+    Condition, Config, Host, HostPattern, Issuer, IssuerUrl, KeyLocation, KeyRefresh, KeySource,
+    Keys, LOCAL_ISSUER, LOCAL_ISSUER_ROUTE, Limits, LocalIssuer, Log, LogFormat, Override, Pattern,
+    PemFile, Preflight, RemoteKeys, Requirements, Route, Rule, SecretOrigin, SecretUse, Server,
+    Signing, StoreConfig, StoreFailure, StoreUrl, Test, Upstream, UpstreamUrl,
 };
 pub use reference::{Key, reference};
 pub use resolve::{Environment, load, parse};

@@ -11,7 +11,6 @@ use http::Method;
 use ipnet::IpNet;
 
 use crate::headers::{ClaimHeader, PathAllow, TrustedProxies};
-use crate::json::ClaimPath;
 use crate::jwt::IssuerPolicy;
 use crate::secret::Secret;
 
@@ -20,11 +19,14 @@ use super::{Place, Places};
 
 mod keys;
 mod local;
+mod rules;
 
 pub use keys::{KeyLocation, KeyRefresh, KeySource, Keys, PemFile, RemoteKeys};
 pub use local::{
     BackChannelLogout, IssuerUrl, LOCAL_ISSUER, LOCAL_ISSUER_ROUTE, LocalIssuer, Signing,
 };
+
+pub use rules::{Condition, Override, Pattern, Requirements, Rule, Test};
 
 /// A whole configuration.
 #[derive(Clone, Debug)]
@@ -319,12 +321,10 @@ pub struct Route {
     pub auth: Authentication,
     /// Indexes into [`Config::issuers`]; never empty where tokens are admitted.
     pub issuers: Vec<usize>,
-    /// All of these.
-    pub scopes: Vec<Box<str>>,
-    /// One of these, unless empty.
-    pub any_scope: Vec<Box<str>>,
-    /// All of these.
-    pub claims: Vec<Rule>,
+    /// What is asked of a good token.
+    pub requirements: Requirements,
+    /// What is asked instead of some requests: the first that fits.
+    pub overrides: Vec<Override>,
     /// Whether `Authorization` goes upstream.
     pub forward_token: bool,
     /// Whether a WebSocket or event stream may go on when the token that admitted it has ended.
@@ -372,24 +372,4 @@ pub enum HostPattern {
     Exact(Box<str>),
     /// `*.example.com`: holds `example.com`; any number of labels before it.
     Wildcard(Box<str>),
-}
-
-/// A rule on one claim.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Rule {
-    /// Which claim.
-    pub claim: ClaimPath,
-    /// As it was written, for the log.
-    pub name: Box<str>,
-    /// What must hold.
-    pub test: Test,
-}
-
-/// What must hold of a claim.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Test {
-    /// The claim is this value.
-    Equals(serde_json::Value),
-    /// The claim is an array that holds this value.
-    Contains(serde_json::Value),
 }

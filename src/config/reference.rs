@@ -35,6 +35,7 @@ keys = { pem_files = [{}] }
 [[upstreams]]
 [[routes]]
 claims = { a = {} }
+overrides = [{ when = {} }]
 [claim_headers]
 a = {}
 ";

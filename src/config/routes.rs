@@ -8,14 +8,16 @@ use percent_encoding::percent_decode_str;
 
 use crate::headers::PathAllow;
 
-use super::claims::{PlacedHeader, claim_headers, merged, rules};
+use super::claims::{PlacedHeader, claim_headers, merged};
 use super::context::Context;
 use super::names::Names;
 use super::reader::Reader;
+use super::requirements::{overrides, requirements};
 use super::server::networks;
 use super::upstreams::{implicit, url};
 use super::{
-    Authentication, HostPattern, Issuer, LOCAL_ISSUER_ROUTE, Preflight, Route, Upstream, suggest,
+    Authentication, HostPattern, Issuer, LOCAL_ISSUER_ROUTE, Preflight, Requirements, Route,
+    Upstream, suggest,
 };
 
 /// What routes refer to.
@@ -59,6 +61,7 @@ fn route(
     let preflights = [("deny", Preflight::Deny), ("forward", Preflight::Forward)];
     let auth = reader.choice("auth", &modes);
     let own = claim_headers(reader);
+    let requirements = requirements(reader, &Requirements::default());
     let route = Route {
         name,
         place: reader.context.source.place(&reader.origin),
@@ -68,9 +71,8 @@ fn route(
         upstream: upstream(reader, upstreams, referred),
         auth,
         issuers: issuers(reader, auth, referred),
-        scopes: scopes(reader, "scopes"),
-        any_scope: scopes(reader, "any_scope"),
-        claims: rules(reader),
+        overrides: overrides(reader, &requirements),
+        requirements,
         forward_token: reader.boolean("forward_token", false),
         outlive_token: reader.boolean("outlive_token", false),
         server_timing: networks(reader, "server_timing"),
@@ -93,7 +95,9 @@ fn refuse_token_keys(reader: &Reader<'_>) {
         "issuers",
         "scopes",
         "any_scope",
+        "audiences",
         "claims",
+        "overrides",
         "claim_headers",
         "forward_token",
         "outlive_token",
@@ -238,7 +242,7 @@ fn wrong_escape(text: &str) -> Option<&'static str> {
     None
 }
 
-fn methods(reader: &mut Reader<'_>) -> Vec<Method> {
+pub(super) fn methods(reader: &mut Reader<'_>) -> Vec<Method> {
     let mut methods = Vec::new();
     for text in reader.texts("methods", &[]).unwrap_or_default() {
         let shown = text.value.shown();
@@ -333,21 +337,6 @@ fn issuers(reader: &mut Reader<'_>, auth: Authentication, referred: &Referred<'_
         }
     }
     found
-}
-
-/// RFC 6749 §3.3: what a scope token may hold; it is sent in a challenge.
-fn scopes(reader: &mut Reader<'_>, key: &'static str) -> Vec<Box<str>> {
-    let mut scopes: Vec<Box<str>> = Vec::new();
-    for text in reader.texts(key, &[]).unwrap_or_default() {
-        let wrong = |c: char| !('!'..='~').contains(&c) || c == '"' || c == '\\';
-        if text.value.value.contains(wrong) {
-            let message = format!("`{}` is not one scope", text.value.shown());
-            let hint = "several scopes are a list: [\"a\", \"b\"]";
-            reader.context.error_hint(&text.origin, message, hint);
-        }
-        scopes.push(text.value.value.as_str().into());
-    }
-    scopes
 }
 
 fn path_allow(reader: &mut Reader<'_>) -> PathAllow {

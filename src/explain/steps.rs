@@ -1,27 +1,29 @@
 //! Each step of a decision: how it went, and what was looked at.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use http::{HeaderMap, HeaderName};
 
-use crate::clock::{UnixTime, distance};
+use crate::clock::distance;
 use crate::config::Authentication;
 use crate::gate::{Reason, Rejection, TokenPlace};
 use crate::jwt::{Algorithm, Issuer, VerifyingKey};
 use crate::revocation::{RevocationSet, TokenFacts};
+use crate::routing::{Claimant, Requirement};
 use crate::snapshot::Snapshot;
 
 use super::answer::is_secret;
 use super::token::{Read, fingerprint};
 use super::walk::{Progress, Walk};
-use super::{Finding, KeyFacts, Outcome, Step, StepName, claims, route};
+use super::{Finding, KeyFacts, Outcome, Question, Step, StepName, claims, route};
 
 /// Everything that steps are told from.
 pub(super) struct Sight<'s> {
     pub(super) snapshot: &'s Snapshot,
     pub(super) revocations: &'s RevocationSet,
     pub(super) facts: &'s dyn KeyFacts,
-    pub(super) now: UnixTime,
+    pub(super) question: &'s Question,
     /// The fields as they came.
     pub(super) arrived: &'s HeaderMap,
     /// The fields as the decision left them.
@@ -124,6 +126,12 @@ impl Sight<'_> {
         }
     }
 
+    /// Who asks, as far as it was found out.
+    fn client(&self) -> IpAddr {
+        let client = self.walk.client;
+        client.map_or(self.question.client, |client| client.address)
+    }
+
     /// The token once more, if one was found.
     fn read(&self) -> Option<Read> {
         Read::of(&self.walk.credentials.as_ref()?.token)
@@ -141,11 +149,16 @@ impl Sight<'_> {
             StepName::Issuer => self.issuer(read),
             StepName::Key => self.key(read),
             StepName::Times => self.of_claims(read, |read, issuer| {
-                claims::times(&read.claims, &issuer.policy, self.now)
+                claims::times(&read.claims, &issuer.policy, self.question.now)
             }),
             StepName::Signature => self.signature(),
             StepName::Claims => self.of_claims(read, |read, issuer| {
-                claims::claims(&read.header, &read.claims, &issuer.policy, self.now)
+                claims::claims(
+                    &read.header,
+                    &read.claims,
+                    &issuer.policy,
+                    self.question.now,
+                )
             }),
             StepName::Revocation => self.revocation(),
             StepName::Access => self.access(read),
@@ -313,7 +326,7 @@ impl Sight<'_> {
             findings.push(Finding::noted("source", source));
         }
         if let Some(fetched) = origin.fetched {
-            let found = format!("{fetched}, {}", distance(fetched, self.now));
+            let found = format!("{fetched}, {}", distance(fetched, self.question.now));
             findings.push(Finding::noted("fetched", found));
         }
         findings
@@ -354,14 +367,21 @@ impl Sight<'_> {
         let (Some(route), Some(read)) = (&self.walk.route, read) else {
             return Vec::new();
         };
-        let required = route.access.examine(&read.claims).into_iter();
-        required
-            .map(|it| {
-                let actual = it
-                    .actual
-                    .map_or_else(|| "absent".to_owned(), |it| claims::cut(&it));
-                Finding::judged(&it.name, actual, it.holds).expected(it.wanted)
-            })
+        let issuer = self.of_issuer(Some(read)).map(|(_, issuer)| issuer);
+        let claimant = Claimant {
+            claims: &read.claims,
+            audience_claim: issuer.map_or("aud", |issuer| &issuer.policy.audience_claim),
+            method: &self.question.method,
+            client: self.client(),
+        };
+        let (_, number) = route.access.asked_of(claimant.method, claimant.client);
+        let number = number.map(|number| {
+            Finding::noted("override", format!("number {} of the route", number + 1))
+        });
+        let required = route.access.examine(&claimant);
+        number
+            .into_iter()
+            .chain(required.into_iter().map(required_finding))
             .collect()
     }
 
@@ -422,6 +442,18 @@ fn header(read: Option<&Read>) -> Vec<Finding> {
         Finding::noted("kid", text(header.kid.as_deref())),
         Finding::noted("typ", text(header.typ.as_deref())),
     ]
+}
+
+fn required_finding(it: Requirement) -> Finding {
+    let absent = || "absent".to_owned();
+    let actual = it.actual.map_or_else(absent, |it| claims::cut(&it));
+    let finding = if it.decides {
+        Finding::judged(&it.name, actual, it.holds)
+    } else {
+        let holds = if it.holds { "holds" } else { "does not hold" };
+        Finding::noted(&it.name, format!("{actual}: {holds}"))
+    };
+    finding.expected(it.wanted)
 }
 
 /// What a key is called, and what it may sign.

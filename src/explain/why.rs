@@ -28,7 +28,7 @@ pub fn explain(
         snapshot,
         revocations,
         facts,
-        now: question.now,
+        question,
         arrived: &arrived,
         forwarded: &head.parts.headers,
         walk: &walk,

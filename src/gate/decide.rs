@@ -12,8 +12,9 @@ use http::{HeaderMap, HeaderValue, Method, Version};
 use crate::clock::UnixTime;
 use crate::config::{Authentication, Limits};
 use crate::headers::{self, ClaimFields, Client, CookieNames, Target, Upgrade};
+use crate::jwt::TokenError;
 use crate::revocation::RevocationSet;
-use crate::routing::{AccessError, NoRoute, Route};
+use crate::routing::{AccessError, Claimant, NoRoute, Route};
 use crate::snapshot::{CookieTokens, Snapshot};
 
 use super::authenticate::{Judge, Presented};
@@ -188,7 +189,13 @@ fn admit(
     let verified = accepted.token();
     observer.token(accepted.issuer(), verified);
     let access = &judge.route.access;
-    access.permits(verified.claims()).map_err(refused_access)?;
+    let claimant = Claimant {
+        claims: verified.claims(),
+        audience_claim: verified.audience_claim(),
+        method: &head.method,
+        client: judge.client,
+    };
+    access.permits(&claimant).map_err(refused_access)?;
     Ok(Some(Admitted {
         fields: accepted.fields(memory, token, judge.route),
         expires: verified.usable_until(),
@@ -287,6 +294,7 @@ fn stripped(prefix: &str, target: &Target<'_>, parts: &Parts) -> Result<PathAndQ
 
 fn refused_access(error: AccessError<'_>) -> Rejection {
     match error {
+        AccessError::WrongAudience => TokenError::WrongAudience.into(),
         AccessError::InsufficientScope(scopes) => Rejection {
             reason: Reason::InsufficientScope,
             detail: Detail::Scopes(scopes.into()),

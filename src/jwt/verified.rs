@@ -41,6 +41,12 @@ impl VerifiedToken {
         &self.policy.issuer
     }
 
+    /// Where its issuer's tokens name their audience: `aud`, or `client_id`.
+    #[must_use]
+    pub fn audience_claim(&self) -> &str {
+        &self.policy.audience_claim
+    }
+
     /// Which of `issuers` would verify it now as it was: the one with an equal policy, if the key that it finds for this
     /// token's `kid` and `alg` is still the one that did.
     ///

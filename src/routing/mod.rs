@@ -5,7 +5,7 @@ mod index;
 mod route;
 mod table;
 
-pub use access::{Access, AccessError, Requirement};
+pub use access::{Access, AccessError, Claimant, Requirement};
 pub use index::{RouteIndex, RouteKey};
 pub use route::Route;
 pub use table::{NoRoute, RouteTable};

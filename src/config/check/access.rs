@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::config::claims::normal_name;
-use crate::config::{Authentication, HostPattern, Keys, Route};
+use crate::config::{Authentication, HostPattern, Keys, Requirements, Route};
 use crate::headers::laxest_reading;
 
 use super::network;
@@ -100,7 +100,7 @@ fn no_protection(found: &mut Findings<'_>) {
 fn route(found: &mut Findings<'_>, index: usize) {
     let route = &found.config.routes[index];
     let name = &route.name;
-    let asks = !route.scopes.is_empty() || !route.any_scope.is_empty() || !route.claims.is_empty();
+    let asks = route.requirements != Requirements::default() || !route.overrides.is_empty();
     if route.auth == Authentication::Optional && asks {
         let message = format!(
             "route `{name}` asks for scopes or claims, and lets requests without a token pass: \

@@ -225,12 +225,6 @@ const ROUTES: &[(&str, &str, &str, &str)] = &[
     ),
     (
         "path = ",
-        "claims = { a = { equals = 1, contains = 1 } }\npath = ",
-        "not both",
-        "",
-    ),
-    (
-        "path = ",
         "claims = { a = { equals = 1979-05-27 } }\npath = ",
         "compared with a date",
         "",

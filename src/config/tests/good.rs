@@ -7,8 +7,8 @@ use serde_json::json;
 
 use crate::config::testing::{SMALL, good, parse_with, small_with};
 use crate::config::{
-    AdminAccess, Authentication, Certificates, Host, HostPattern, KeySource, Keys, LogFormat,
-    Preflight, Test, load,
+    AdminAccess, Authentication, Certificates, Condition, Host, HostPattern, KeySource, Keys,
+    LogFormat, Preflight, Test, load,
 };
 use crate::headers::ArrayStyle;
 use crate::jwt::{Algorithm, AudienceMatch};
@@ -156,11 +156,18 @@ fn every_key_of_upstreams_and_routes_arrives() {
         (0, Authentication::Optional, &[1, 0][..])
     );
     assert_eq!(
-        (&*route.scopes[0], &*route.any_scope[1]),
+        (
+            &*route.requirements.scopes[0],
+            &*route.requirements.any_scope[1]
+        ),
         ("orders:read", "b")
     );
-    assert_eq!(route.claims[0].test, Test::Contains(json!("ops")));
-    assert_eq!(route.claims[1].test, Test::Equals(json!([1, 2.5, true])));
+    let tests = |index: usize| match &route.requirements.claims[index].condition {
+        Condition::Claim(_, tests) => tests.clone(),
+        other @ (Condition::All(_) | Condition::Any(_) | Condition::Not(_)) => panic!("{other:?}"),
+    };
+    assert_eq!(tests(0), [Test::Contains(json!("ops"))]);
+    assert_eq!(tests(1), [Test::Equals(json!([1, 2.5, true]))]);
     assert!(route.forward_token && route.outlive_token && route.strip_prefix);
     let told = ["10.0.0.0/8", "192.0.2.1/32"].map(|network| network.parse().unwrap());
     assert_eq!(route.server_timing, told);

@@ -11,4 +11,5 @@ mod good;
 mod local_issuer;
 mod local_warnings;
 mod remote_keys;
+mod rules;
 mod store;
