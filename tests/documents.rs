@@ -28,6 +28,7 @@ const HEADINGS: &[(&str, &str)] = &[
     ("routes.claims", "### claims"),
     ("routes.overrides", "### overrides"),
     ("routes.overrides.when", "### when"),
+    ("routes.token_from", "### token_from"),
     ("claim_headers", "## [claim_headers]"),
 ];
 
@@ -42,6 +43,7 @@ const INLINE: &[&str] = &[
     "routes.claims",
     "routes.overrides",
     "routes.overrides.when",
+    "routes.token_from",
     "claim_headers",
 ];
 

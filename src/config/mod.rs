@@ -4,7 +4,7 @@
 //! One file for each idea: `raw` and `source` hold the text as a tree with places, `interpolate` and `overrides` fill
 //! it in from files and the environment, `reader` takes keys out of tables (and so knows which keys there are), `expect`
 //! takes values out of keys, and `server`, `issuers` (with `keys`, `remote_keys` and `key_url`), `upstreams`, `routes`,
-//! `claims`, `store`, `local_issuer` (with `issuer_url`), `logout` build the model. Nothing here opens a key or a certificate, or connects to anything.
+//! `claims`, `token_places`, `store`, `local_issuer` (with `issuer_url`), `logout` build the model. Nothing here opens a key or a certificate, or connects to anything.
 
 mod check;
 mod claims;
@@ -39,6 +39,7 @@ mod suggest;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod token_places;
 mod units;
 mod upstreams;
 
@@ -50,7 +51,7 @@ pub use model::{
     Condition, Config, Host, HostPattern, Issuer, IssuerUrl, KeyLocation, KeyRefresh, KeySource,
     Keys, LOCAL_ISSUER, LOCAL_ISSUER_ROUTE, Limits, LocalIssuer, Log, LogFormat, Override, Pattern,
     PemFile, Preflight, RemoteKeys, Requirements, Route, Rule, SecretOrigin, SecretUse, Server,
-    Signing, StoreConfig, StoreFailure, StoreUrl, Test, Upstream, UpstreamUrl,
+    Signing, StoreConfig, StoreFailure, StoreUrl, Test, TokenPlace, Upstream, UpstreamUrl,
 };
 pub use reference::{Key, reference};
 pub use resolve::{Environment, load, parse};

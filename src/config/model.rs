@@ -20,11 +20,13 @@ use super::{Place, Places};
 mod keys;
 mod local;
 mod rules;
+mod token_place;
 
 pub use keys::{KeyLocation, KeyRefresh, KeySource, Keys, PemFile, RemoteKeys};
 pub use local::{
     BackChannelLogout, IssuerUrl, LOCAL_ISSUER, LOCAL_ISSUER_ROUTE, LocalIssuer, Signing,
 };
+pub use token_place::TokenPlace;
 
 pub use rules::{Condition, Override, Pattern, Requirements, Rule, Test};
 
@@ -325,7 +327,9 @@ pub struct Route {
     pub requirements: Requirements,
     /// What is asked instead of some requests: the first that fits.
     pub overrides: Vec<Override>,
-    /// Whether `Authorization` goes upstream.
+    /// Where its tokens may stand; never empty.
+    pub token_from: Vec<TokenPlace>,
+    /// Whether the token goes upstream.
     pub forward_token: bool,
     /// Whether a WebSocket or event stream may go on when the token that admitted it has ended.
     pub outlive_token: bool,

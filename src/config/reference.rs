@@ -36,6 +36,7 @@ keys = { pem_files = [{}] }
 [[routes]]
 claims = { a = {} }
 overrides = [{ when = {} }]
+token_from = [{}]
 [claim_headers]
 a = {}
 ";

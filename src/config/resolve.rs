@@ -170,6 +170,7 @@ pub(super) fn read<'a>(root: &'a Table, context: &'a Context<'a>) -> Parts {
         issuer_names: &issuer_names,
         upstream_names: &upstream_names,
         claim_headers: &claim_headers,
+        strip: &strip,
     };
     let routes = routes(reader.tables("routes", "routes"), &mut upstreams, &referred);
     reader.finish();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::Method;
 use percent_encoding::percent_decode_str;
 
-use crate::headers::PathAllow;
+use crate::headers::{PathAllow, StripSet};
 
 use super::claims::{PlacedHeader, claim_headers, merged};
 use super::context::Context;
@@ -14,9 +14,10 @@ use super::names::Names;
 use super::reader::Reader;
 use super::requirements::{overrides, requirements};
 use super::server::networks;
+use super::token_places::token_from;
 use super::upstreams::{implicit, url};
 use super::{
-    Authentication, HostPattern, Issuer, LOCAL_ISSUER_ROUTE, Preflight, Requirements, Route,
+    Authentication, HostPattern, Issuer, LOCAL_ISSUER_ROUTE, Preflight, Requirements, Route, TokenPlace,
     Upstream, suggest,
 };
 
@@ -26,6 +27,8 @@ pub(super) struct Referred<'a> {
     pub(super) issuer_names: &'a Names,
     pub(super) upstream_names: &'a Names,
     pub(super) claim_headers: &'a [PlacedHeader],
+    /// `strip` of `[server]`.
+    pub(super) strip: &'a [String],
 }
 
 /// All routes; `upstreams` grows by those that routes give as a URL.
@@ -37,12 +40,22 @@ pub(super) fn routes(
     let mut names = Names::new("route").reserving(LOCAL_ISSUER_ROUTE);
     let mut taken = Taken::default();
     let mut routes = Vec::new();
+    let mut tokens = Vec::new();
     for mut reader in readers {
         let name = names.read(&mut reader);
-        let route = route(&mut reader, name, upstreams, referred);
+        let places = token_from(&mut reader);
+        let route = route(&mut reader, name, places.places(), upstreams, referred);
         taken.add(&reader, &route);
         routes.push(route);
+        tokens.push((reader.context, places));
         reader.finish();
+    }
+    // What one route sets is stripped on all of them.
+    let claim_headers = routes.iter().flat_map(|route| &route.claim_headers);
+    let claim_headers = claim_headers.map(|header| header.name.as_str());
+    let stripped = StripSet::new(claim_headers.chain(referred.strip.iter().map(String::as_str)));
+    for (context, places) in tokens {
+        places.refuse_stripped(context, &stripped);
     }
     routes
 }
@@ -50,6 +63,7 @@ pub(super) fn routes(
 fn route(
     reader: &mut Reader<'_>,
     name: Arc<str>,
+    token_from: Vec<TokenPlace>,
     upstreams: &mut Vec<Upstream>,
     referred: &Referred<'_>,
 ) -> Route {
@@ -73,6 +87,7 @@ fn route(
         issuers: issuers(reader, auth, referred),
         overrides: overrides(reader, &requirements),
         requirements,
+        token_from,
         forward_token: reader.boolean("forward_token", false),
         outlive_token: reader.boolean("outlive_token", false),
         server_timing: networks(reader, "server_timing"),
@@ -99,6 +114,7 @@ fn refuse_token_keys(reader: &Reader<'_>) {
         "claims",
         "overrides",
         "claim_headers",
+        "token_from",
         "forward_token",
         "outlive_token",
     ] {

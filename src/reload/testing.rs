@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::config::{
     Authentication, Config, Environment, Host, Issuer, KeyRefresh, Keys, Place, Preflight, Route,
-    Upstream, UpstreamUrl, parse,
+    TokenPlace, Upstream, UpstreamUrl, parse,
 };
 use crate::headers::{PathAllow, StripSet, TrustedProxies};
 use crate::jwt::{
@@ -79,6 +79,7 @@ pub(crate) fn route(name: &str) -> Route {
         issuers: vec![0],
         requirements: crate::config::Requirements::default(),
         overrides: vec![],
+        token_from: vec![TokenPlace::Authorization],
         forward_token: false,
         outlive_token: false,
         server_timing: Vec::new(),

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::config::testing::{SMALL, good, parse_with, small_with};
 use crate::config::{
     AdminAccess, Authentication, Certificates, Condition, Host, HostPattern, KeySource, Keys,
-    LogFormat, Preflight, Test, load,
+    LogFormat, Preflight, Test, TokenPlace, load,
 };
 use crate::headers::ArrayStyle;
 use crate::jwt::{Algorithm, AudienceMatch};
@@ -63,6 +63,7 @@ fn what_is_left_out_has_its_default() {
     assert_eq!((&route.issuers[..], route.upstream), (&[0][..], 0));
     assert!(!route.forward_token && !route.outlive_token && !route.strip_prefix);
     assert!(route.server_timing.is_empty());
+    assert_eq!(route.token_from, [TokenPlace::Authorization]);
     assert_eq!(route.body_bytes, None);
 }
 
@@ -169,6 +170,17 @@ fn every_key_of_upstreams_and_routes_arrives() {
     assert_eq!(tests(0), [Test::Contains(json!("ops"))]);
     assert_eq!(tests(1), [Test::Equals(json!([1, 2.5, true]))]);
     assert!(route.forward_token && route.outlive_token && route.strip_prefix);
+    let places = route.token_from.iter().map(ToString::to_string);
+    assert_eq!(
+        places.collect::<Vec<_>>(),
+        [
+            "Authorization",
+            "the field x-api-token",
+            "the cookie sid",
+            "the query parameter access_token",
+            "the subprotocol bearer"
+        ]
+    );
     let told = ["10.0.0.0/8", "192.0.2.1/32"].map(|network| network.parse().unwrap());
     assert_eq!(route.server_timing, told);
     assert!(route.path_allow.encoded_slash && route.path_allow.double_slash);
@@ -371,6 +383,7 @@ issuers = ["b", "a"]
 scopes = ["orders:read"]
 any_scope = ["a", "b"]
 claims = { "realm_access.roles" = { contains = "ops" }, tenant = { equals = [1, 2.5, true] } }
+token_from = ["authorization", { header = "X-Api-Token" }, { cookie = "sid" }, { query = "access_token" }, { subprotocol = "bearer" }]
 forward_token = true
 outlive_token = true
 server_timing = ["10.0.0.0/8", "192.0.2.1"]
