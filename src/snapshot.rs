@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::clock::Clock;
 use crate::config::{
-    self, Certificates, Config, ConfigError, ConfigErrors, KeySource, Limits, Place,
+    self, Certificates, Config, ConfigError, ConfigErrors, KeySource, Limits, Place, TokenPlace,
 };
 use crate::headers::{ClaimHeader, ClaimHeaders, StripSet, TrustedProxies};
 use crate::jwt::{Issuer, IssuerPolicy, SkippedKey};
@@ -371,6 +371,8 @@ fn compile_route(
             overrides: route.overrides.clone(),
         },
         claim_headers: header_sets.get(&route.claim_headers),
+        token_from: (route.token_from != [TokenPlace::Authorization])
+            .then(|| route.token_from.as_slice().into()),
         forward_token: route.forward_token,
         outlive_token: route.outlive_token,
         server_timing: route.server_timing.as_slice().into(),

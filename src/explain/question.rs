@@ -59,7 +59,8 @@ impl Question {
     ) -> Result<Self, BadQuestion> {
         let bad_method = |_| BadQuestion::Method(method.to_owned());
         let method = Method::from_bytes(method.as_bytes()).map_err(bad_method)?;
-        let bad_url = || BadQuestion::Url(url.to_owned());
+        // A token may stand in its query.
+        let bad_url = || BadQuestion::Url(url.split('?').next().unwrap_or_default().to_owned());
         let url: Uri = url.parse().map_err(|_| bad_url())?;
         let authority = url.authority().ok_or_else(bad_url)?;
         if ![Some("https"), Some("http")].contains(&url.scheme_str()) {

@@ -7,7 +7,8 @@ use http::{HeaderMap, HeaderName};
 
 use crate::clock::distance;
 use crate::config::Authentication;
-use crate::gate::{Reason, Rejection, TokenPlace};
+use crate::config::TokenPlace;
+use crate::gate::{Reason, Rejection};
 use crate::jwt::{Algorithm, Issuer, VerifyingKey};
 use crate::revocation::{RevocationSet, TokenFacts};
 use crate::routing::{Claimant, Requirement};
@@ -244,9 +245,12 @@ impl Sight<'_> {
         let Some(found) = &self.walk.credentials else {
             return self.detail_of(StepName::Credentials);
         };
-        let place = match found.place {
+        let place = match &found.place {
             TokenPlace::Authorization => "Authorization: Bearer".to_owned(),
-            TokenPlace::Cookie(name) => format!("the cookie {name}"),
+            place @ (TokenPlace::Header(_)
+            | TokenPlace::Cookie(_)
+            | TokenPlace::Query(_)
+            | TokenPlace::Subprotocol(_)) => place.to_string(),
         };
         let most = self.snapshot.limits.token_bytes;
         let bytes = found.token.len();

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 
-use crate::gate::{Observer, TokenPlace};
+use crate::config::TokenPlace;
+use crate::gate::Observer;
 use crate::headers::{Client, Target};
 use crate::jwt::{JoseHeader, KeyPlace, TokenCheck, TokenObserver, VerifiedToken};
 use crate::routing::Route;
@@ -99,9 +100,9 @@ impl Observer for Walk {
         self.anonymous = true;
     }
 
-    fn credentials(&mut self, place: TokenPlace, token: &[u8]) {
+    fn credentials(&mut self, place: &TokenPlace, token: &[u8]) {
         self.credentials = Some(Credentials {
-            place,
+            place: place.clone(),
             token: token.to_vec(),
         });
     }

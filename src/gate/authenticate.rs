@@ -3,11 +3,10 @@
 use std::net::IpAddr;
 use std::rc::Rc;
 
-use http::Method;
 use http::request::Parts;
 
 use crate::clock::UnixTime;
-use crate::config::Authentication;
+use crate::config::{Authentication, TokenPlace};
 use crate::headers::{self, ClaimFields, CredentialsError, Upgrade};
 use crate::jwt::{
     CompactJws, JoseHeader, KeyPlace, TokenCheck, TokenError, UnverifiedToken, VerifiedToken,
@@ -18,8 +17,9 @@ use crate::snapshot::{CookieTokens, Snapshot};
 use crate::token_cache::CachedToken;
 
 use super::admitted_token::{AdmittedToken, find_clean};
+use super::credentials::{from_places, is_harmless};
 use super::memory::FoundClean;
-use super::{Observer, Reason, Rejection, TokenPlace, WorkerMemory};
+use super::{Observer, Reason, Rejection, WorkerMemory};
 
 /// What a token is judged by.
 #[derive(Clone, Copy)]
@@ -29,6 +29,8 @@ pub(super) struct Judge<'d> {
     pub(super) route: &'d Route,
     /// Who asks, as far as trusted proxies tell.
     pub(super) client: IpAddr,
+    /// Whether the client's own connection is TLS, as far as trusted proxies tell.
+    pub(super) secure: bool,
     /// The one issuer whose tokens come as a cookie, if this one did.
     pub(super) by_cookie: Option<usize>,
     pub(super) now: UnixTime,
@@ -37,7 +39,8 @@ pub(super) struct Judge<'d> {
 /// The token of a request.
 pub(super) struct Presented<'h> {
     pub(super) token: &'h [u8],
-    pub(super) place: TokenPlace,
+    /// Where it stands.
+    pub(super) place: &'h TokenPlace,
     /// The issuer that sets the cookie, if it stands there.
     pub(super) by_cookie: Option<usize>,
 }
@@ -78,28 +81,30 @@ impl Accepted {
 
 impl<'d> Judge<'d> {
     /// The token of a request. `Ok(None)` is an anonymous request that the route admits.
-    pub(super) fn presented(
+    pub(super) fn presented<'h>(
         self,
-        head: &Parts,
+        head: &'h Parts,
         upgrade: Option<Upgrade>,
-    ) -> Result<Option<Presented<'_>>, Rejection> {
+    ) -> Result<Option<Presented<'h>>, Rejection>
+    where
+        'd: 'h,
+    {
         let may_be_absent = match self.route.access.auth {
             Authentication::None => return Ok(None),
             Authentication::Optional => true,
             Authentication::Required => false,
         };
-        let presented = match headers::bearer_token(&head.headers) {
-            Ok(token) => Some(Presented {
-                token,
-                place: TokenPlace::Authorization,
-                by_cookie: None,
-            }),
-            // Whoever sends `Authorization`, good or bad, is judged by that alone.
-            Err(CredentialsError::Absent) => match self.cookies() {
+        let found = match &self.route.token_from {
+            None => in_authorization(head)?,
+            Some(places) => from_places(places, head, upgrade, self.secure)?,
+        };
+        // Whoever sends a token in a place of the route, good or bad, is judged by that alone.
+        let presented = match found {
+            Some(presented) => Some(presented),
+            None => match self.cookies() {
                 Some(cookies) => from_cookie(cookies, head, upgrade)?,
                 None => None,
             },
-            Err(error) => return Err(error.into()),
         };
         let Some(presented) = presented else {
             return if may_be_absent {
@@ -127,24 +132,36 @@ impl<'d> Judge<'d> {
     }
 }
 
+/// The token of `Authorization`, the only place of nearly every route.
+fn in_authorization(head: &Parts) -> Result<Option<Presented<'_>>, Rejection> {
+    match headers::bearer_token(&head.headers) {
+        Ok(token) => Ok(Some(Presented {
+            token,
+            place: &TokenPlace::Authorization,
+            by_cookie: None,
+        })),
+        Err(CredentialsError::Absent) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// The token in the cookie. A browser adds it to whatever any page makes it send, so what can change something, and what opens
 /// a channel, must come from a page of the issuer's own origin.
 #[inline(never)]
 fn from_cookie<'h>(
-    cookies: &CookieTokens,
+    cookies: &'h CookieTokens,
     head: &'h Parts,
     upgrade: Option<Upgrade>,
 ) -> Result<Option<Presented<'h>>, Rejection> {
     let Some(token) = headers::cookie(&head.headers, cookies.names.access)? else {
         return Ok(None);
     };
-    let harmless = matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS);
-    if (!harmless || upgrade.is_some()) && !cookies.is_same_origin(&head.headers) {
+    if !is_harmless(&head.method, upgrade) && !cookies.is_same_origin(&head.headers) {
         return Err(Rejection::new(Reason::CrossOrigin));
     }
     Ok(Some(Presented {
         token,
-        place: TokenPlace::Cookie(cookies.names.access),
+        place: &cookies.place,
         by_cookie: Some(cookies.issuer),
     }))
 }

@@ -4,20 +4,21 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::header::{ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, HOST, ORIGIN};
+use http::header::{ACCESS_CONTROL_REQUEST_METHOD, HOST, ORIGIN};
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Method, Version};
+use http::{HeaderValue, Method, Version};
 
 use crate::clock::UnixTime;
-use crate::config::{Authentication, Limits};
-use crate::headers::{self, ClaimFields, Client, CookieNames, Target, Upgrade};
+use crate::config::Limits;
+use crate::headers::{self, ClaimFields, Client, Target, Upgrade};
 use crate::jwt::TokenError;
 use crate::revocation::RevocationSet;
 use crate::routing::{AccessError, Claimant, NoRoute, Route};
-use crate::snapshot::{CookieTokens, Snapshot};
+use crate::snapshot::Snapshot;
 
 use super::authenticate::{Judge, Presented};
+use super::credentials;
 use super::{AdmittedToken, Detail, Observer, Reason, Rejection, WorkerMemory};
 
 /// A request's head, and where it came from.
@@ -42,6 +43,7 @@ pub struct Admission {
     route: Arc<Route>,
     upgrade: Option<Upgrade>,
     path_and_query: Option<PathAndQuery>,
+    subprotocol: Option<HeaderValue>,
     expires: Option<UnixTime>,
     token: Option<AdmittedToken>,
 }
@@ -73,10 +75,17 @@ impl Admission {
         self.token.as_ref()
     }
 
-    /// The target that the upstream gets, if `strip_prefix` changed it.
+    /// The target that the upstream gets, if `strip_prefix` changed it, or a token was taken out of its query.
     #[must_use]
     pub fn path_and_query(&self) -> Option<&PathAndQuery> {
         self.path_and_query.as_ref()
+    }
+
+    /// The subprotocol behind which a token could stand, if the client offered it: browsers end a WebSocket of which none
+    /// was selected, and the upstream does not know of this one.
+    #[must_use]
+    pub fn subprotocol(&self) -> Option<&HeaderValue> {
+        self.subprotocol.as_ref()
     }
 }
 
@@ -110,11 +119,12 @@ pub fn decide(
 
     let Destination {
         route,
-        path_and_query,
+        mut path_and_query,
         preflight,
     } = destination(snapshot, parts, observer)?;
     observer.route(&route, preflight);
 
+    credentials::check_connection(&route, &parts.headers)?;
     let upgrade = headers::remove_hop_by_hop(
         &parts.method,
         parts.version,
@@ -129,6 +139,7 @@ pub fn decide(
         revocations,
         route: &route,
         client: client.address,
+        secure: client.secure,
         by_cookie: None,
         now,
     };
@@ -137,13 +148,8 @@ pub fn decide(
     } else {
         admit(judge, parts, upgrade, memory, observer)?
     };
-    if preflight || (route.access.auth != Authentication::None && !route.forward_token) {
-        parts.headers.remove(AUTHORIZATION);
-    }
-    if let Some(cookies) = &snapshot.cookie_tokens {
-        let keep_token = route.forward_token && !preflight;
-        remove_own_cookies(&mut parts.headers, cookies, keep_token);
-    }
+    let subprotocol =
+        credentials::remove_tokens(snapshot, &route, preflight, parts, &mut path_and_query)?;
     if let Some(admitted) = &admitted {
         admitted.fields.insert_into(&mut parts.headers);
     }
@@ -154,6 +160,7 @@ pub fn decide(
         route,
         upgrade,
         path_and_query,
+        subprotocol,
         expires,
         token,
     })
@@ -201,16 +208,6 @@ fn admit(
         expires: verified.usable_until(),
         token: accepted.admitted_token(),
     }))
-}
-
-/// Takes our cookies out, whatever the route: they are for the gateway alone, and who has one is its user.
-fn remove_own_cookies(headers: &mut HeaderMap, cookies: &CookieTokens, keep_token: bool) {
-    let CookieNames { access, refresh } = cookies.names;
-    if keep_token {
-        headers::remove_cookies(headers, &[refresh]);
-    } else {
-        headers::remove_cookies(headers, &[access, refresh]);
-    }
 }
 
 /// Where a request goes.

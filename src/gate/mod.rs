@@ -5,6 +5,7 @@
 mod admitted_token;
 mod authenticate;
 mod budget;
+mod credentials;
 mod decide;
 mod endpoint;
 mod key_tallies;
@@ -15,10 +16,11 @@ mod unknown_kids;
 
 pub use admitted_token::AdmittedToken;
 pub use budget::{CLIENTS, RetryAfter, SignatureBudget};
+pub use credentials::PlaceError;
 pub use decide::{Admission, Head, Peer, decide};
 pub use endpoint::{OwnRequest, own_request};
 pub use memory::{MemoryCounts, WorkerMemory};
-pub use observe::{Observer, TokenPlace};
+pub use observe::Observer;
 pub use rejection::{Detail, Reason, Rejection};
 
 pub use crate::jwt::Unobserved;

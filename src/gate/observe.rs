@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 
+use crate::config::TokenPlace;
 use crate::headers::{Client, Target};
 use crate::jwt::{TokenObserver, Unobserved, VerifiedToken};
 use crate::routing::Route;
@@ -27,22 +28,13 @@ pub trait Observer: TokenObserver {
     fn anonymous(&mut self) {}
     /// The token of the request, and where it stands.
     #[inline]
-    fn credentials(&mut self, _place: TokenPlace, _token: &[u8]) {}
+    fn credentials(&mut self, _place: &TokenPlace, _token: &[u8]) {}
     /// The token was verified before, and what it was judged by is still in force: no further check of it is told.
     #[inline]
     fn known(&mut self) {}
     /// A token that passed every check that does not depend on the route, and its issuer's index in the snapshot.
     #[inline]
     fn token(&mut self, _issuer: usize, _token: &VerifiedToken) {}
-}
-
-/// Where a token stands in a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TokenPlace {
-    /// `Authorization: Bearer`
-    Authorization,
-    /// The cookie that the local issuer sets.
-    Cookie(&'static str),
 }
 
 impl Observer for Unobserved {}

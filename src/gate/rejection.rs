@@ -8,7 +8,7 @@ use crate::headers::{ConnectionOptionError, CredentialsError, RepeatedCookie, Ta
 use crate::jwt::TokenError;
 use crate::revocation::Revoked;
 
-use super::RetryAfter;
+use super::{PlaceError, RetryAfter};
 
 /// Defines [`Reason`] from one table, so that name, status and sentence cannot drift apart or be forgotten.
 macro_rules! reasons {
@@ -114,6 +114,8 @@ pub enum Detail {
     Credentials(CredentialsError),
     /// The cookie that holds a token.
     Cookie(RepeatedCookie),
+    /// The places of the token.
+    Place(PlaceError),
     /// A `Connection` option.
     Connection(ConnectionOptionError),
     /// The token.
@@ -139,6 +141,7 @@ impl fmt::Display for Detail {
             Self::Target(error) => error.fmt(f),
             Self::Credentials(error) => error.fmt(f),
             Self::Cookie(error) => error.fmt(f),
+            Self::Place(error) => error.fmt(f),
             Self::Connection(error) => error.fmt(f),
             Self::Token(error) => error.fmt(f),
             Self::Revoked(revoked) => revoked.fmt(f),

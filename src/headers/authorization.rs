@@ -46,6 +46,23 @@ pub fn bearer_token(headers: &HeaderMap) -> Result<&[u8], CredentialsError> {
     }
 }
 
+/// Whether any reader would find Bearer credentials in `Authorization`: in any line, and as an element of a list.
+#[must_use]
+pub fn has_bearer(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(header::AUTHORIZATION).iter();
+    lines
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
+        .any(|element| {
+            let element = element.trim_ascii();
+            element
+                .split_at_checked(SCHEME.len())
+                .is_some_and(|(scheme, rest)| {
+                    let ends = |byte: &u8| !byte.is_ascii_alphanumeric() && *byte != b'-';
+                    scheme.eq_ignore_ascii_case(SCHEME) && rest.first().is_none_or(ends)
+                })
+        })
+}
+
 const SCHEME: &[u8] = b"Bearer";
 
 fn is_word(token: &[u8]) -> bool {
@@ -109,6 +126,43 @@ mod tests {
             &[b"Bearer a, b"],
         ] {
             assert_eq!(token_of(lines), Err(CredentialsError::Repeated));
+        }
+    }
+
+    #[test]
+    fn bearer_credentials_are_found_however_they_are_written() {
+        let found = |line: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.append(
+                header::AUTHORIZATION,
+                HeaderValue::from_static("Basic eA=="),
+            );
+            headers.append(header::AUTHORIZATION, HeaderValue::from_static(line));
+            has_bearer(&headers)
+        };
+        for line in [
+            "Bearer a",
+            "bearer a",
+            "BEARER  a",
+            "Bearer",
+            "Bearer\ta",
+            "Bearer=a",
+            "Bearer:a",
+            "Basic eA==, Bearer a",
+            "Basic eA==,bearer a",
+            "Bearer a,b",
+        ] {
+            assert!(found(line), "{line}");
+        }
+        for line in [
+            "",
+            "Basic bearer",
+            "BearerX a",
+            "Bearer-2 a",
+            "Beare",
+            "Digest a=\"bearer\"",
+        ] {
+            assert!(!found(line), "{line}");
         }
     }
 

@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
 use smallvec::SmallVec;
 
 use super::StripSet;
-use super::names::{has, is_forwarding, is_spelling, remove_where};
+use super::names::{has, is_forwarding, is_same_spelling, is_spelling, remove_where};
 
 /// What a request wants to become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,13 +104,34 @@ impl Named {
 }
 
 /// The list elements of every line of a field, without empty ones (RFC 9110 §5.6.1).
-fn options<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h [u8]> {
+pub(super) fn options<'h>(
+    headers: &'h HeaderMap,
+    name: &HeaderName,
+) -> impl Iterator<Item = &'h [u8]> {
     headers
         .get_all(name)
         .iter()
         .flat_map(|line| line.as_bytes().split(|&byte| byte == b','))
         .map(<[u8]>::trim_ascii)
         .filter(|option| !option.is_empty())
+}
+
+/// Whether a `Connection` option names the field `name`, in any spelling.
+///
+/// # Errors
+/// It does.
+pub fn refuse_connection_option(
+    headers: &HeaderMap,
+    name: &HeaderName,
+) -> Result<(), ConnectionOptionError> {
+    let named = options(headers, &header::CONNECTION)
+        .filter_map(|option| std::str::from_utf8(option).ok())
+        .any(|option| is_same_spelling(option, name.as_str()));
+    if named {
+        Err(ConnectionOptionError)
+    } else {
+        Ok(())
+    }
 }
 
 fn is_protected(option: &[u8], strip: &StripSet) -> bool {

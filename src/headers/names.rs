@@ -19,6 +19,22 @@ pub(super) fn is_spelling(name: &str, folded: &str) -> bool {
     name.len() == folded.len() && begins_with(name, folded)
 }
 
+/// Whether both are spellings of one name.
+pub(super) fn is_same_spelling(name: &str, other: &str) -> bool {
+    name.len() == other.len()
+        && name
+            .bytes()
+            .zip(other.bytes())
+            .all(|(byte, other)| fold(byte) == fold(other))
+}
+
+/// Removes the field `name` in every spelling; in every other one than its own, if that is to be kept.
+pub fn remove_spellings(headers: &mut HeaderMap, name: &HeaderName, keep_own: bool) {
+    remove_where(headers, |found| {
+        is_same_spelling(found, name.as_str()) && !(keep_own && found == name.as_str())
+    });
+}
+
 /// Whether `name` begins with a spelling of `folded`.
 pub(super) fn begins_with(name: &str, folded: &str) -> bool {
     name.len() >= folded.len()

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use http::header::{CONNECTION, CONTENT_TYPE, HOST, TE, UPGRADE};
+use http::header::{CONNECTION, CONTENT_TYPE, HOST, SEC_WEBSOCKET_PROTOCOL, TE, UPGRADE};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery};
 use http::{Extensions, HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, Version};
@@ -275,6 +275,12 @@ fn switch(
         .insert(UPGRADE, HeaderValue::from_static(protocol));
     head.headers
         .insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    if let Some(subprotocol) = admission.subprotocol()
+        && !head.headers.contains_key(SEC_WEBSOCKET_PROTOCOL)
+    {
+        let selected = subprotocol.clone();
+        head.headers.insert(SEC_WEBSOCKET_PROTOCOL, selected);
+    }
     let now = worker.shared.clock.now();
     let switched = Box::new(Switched {
         client,

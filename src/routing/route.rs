@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::Method;
 use ipnet::IpNet;
 
-use crate::config::{HostPattern, Preflight};
+use crate::config::{HostPattern, Preflight, TokenPlace};
 use crate::headers::{ClaimHeaders, PathAllow};
 use crate::metrics::RouteMetrics;
 
@@ -27,7 +27,9 @@ pub struct Route {
     pub access: Access,
     /// The claim headers. Routes with equal ones share them.
     pub claim_headers: Arc<ClaimHeaders>,
-    /// Whether `Authorization` goes upstream.
+    /// Where its tokens may stand; `None` is `Authorization` alone, as on nearly every route.
+    pub token_from: Option<Box<[TokenPlace]>>,
+    /// Whether the token goes upstream.
     pub forward_token: bool,
     /// Whether a WebSocket or event stream may go on when the token that admitted it has ended.
     pub outlive_token: bool,

@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, header};
 
-use crate::config::Config;
+use crate::config::{Config, TokenPlace};
 use crate::headers::CookieNames;
 
 /// How tokens of the local issuer may come as a cookie.
@@ -10,6 +10,8 @@ use crate::headers::CookieNames;
 pub struct CookieTokens {
     /// What its cookies are called.
     pub names: CookieNames,
+    /// Where its tokens stand.
+    pub place: TokenPlace,
     /// The local issuer, by index.
     pub issuer: usize,
     /// Its origin, as browsers write it.
@@ -21,8 +23,10 @@ impl CookieTokens {
     #[must_use]
     pub fn of(config: &Config) -> Option<Self> {
         let local = config.local_issuer.as_ref().filter(|local| local.cookies)?;
+        let names = CookieNames::of(local.url.secure);
         Some(Self {
-            names: CookieNames::of(local.url.secure),
+            names,
+            place: TokenPlace::Cookie(names.access.into()),
             issuer: local.issuer,
             origin: local.url.origin().into(),
         })
