@@ -58,6 +58,8 @@ pub struct Snapshot {
     pub tls: Option<ServerTls>,
     /// Names that no client may set.
     pub strip: StripSet,
+    /// The same for trailers of requests, where no token may stand either.
+    pub strip_trailers: StripSet,
     /// Peers whose forwarding fields are believed.
     pub trusted_proxies: TrustedProxies,
     /// `realm` of challenges.
@@ -144,7 +146,8 @@ impl Snapshot {
             key_requesters: Vec::new(),
             upstreams,
             tls,
-            strip: strip_set(&config),
+            strip: StripSet::new(stripped(&config)),
+            strip_trailers: StripSet::new(stripped(&config).chain(token_fields(&config))),
             trusted_proxies: config.server.trusted_proxies.clone(),
             realm: config.server.realm.clone(),
             limits: config.server.limits.clone(),
@@ -174,6 +177,7 @@ impl Snapshot {
             upstreams: self.upstreams.clone(),
             tls: self.tls.clone(),
             strip: self.strip.clone(),
+            strip_trailers: self.strip_trailers.clone(),
             trusted_proxies: self.trusted_proxies.clone(),
             realm: self.realm.clone(),
             limits: self.limits.clone(),
@@ -385,13 +389,25 @@ fn compile_route(
 }
 
 /// The union over the whole configuration: a name that one route sets is stripped on all of them.
-fn strip_set(config: &Config) -> StripSet {
+fn stripped(config: &Config) -> impl Iterator<Item = &str> {
     let claim_headers = config
         .routes
         .iter()
         .flat_map(|route| &route.claim_headers)
         .map(|header| header.name.as_str());
-    StripSet::new(claim_headers.chain(config.strip.iter().map(String::as_str)))
+    claim_headers.chain(config.strip.iter().map(String::as_str))
+}
+
+/// The fields in which some route takes tokens.
+fn token_fields(config: &Config) -> impl Iterator<Item = &str> {
+    let places = config.routes.iter().flat_map(|route| &route.token_from);
+    places.filter_map(|place| match place {
+        TokenPlace::Header(name) => Some(name.as_str()),
+        TokenPlace::Authorization
+        | TokenPlace::Cookie(_)
+        | TokenPlace::Query(_)
+        | TokenPlace::Subprotocol(_) => None,
+    })
 }
 
 #[cfg(test)]

@@ -75,6 +75,8 @@ pub struct InForce {
     snapshot: Arc<Snapshot>,
     /// For bodies, which may last for days: they keep this, and not the snapshot, so that old keys go.
     pub(super) strip: Rc<StripSet>,
+    /// For bodies of requests.
+    pub(super) strip_trailers: Rc<StripSet>,
 }
 
 impl Deref for InForce {
@@ -96,6 +98,7 @@ impl WorkerContext {
             _ => Rc::clone(current.insert(Rc::new(InForce {
                 snapshot: Arc::clone(published),
                 strip: Rc::new(published.strip.clone()),
+                strip_trailers: Rc::new(published.strip_trailers.clone()),
             }))),
         }
     }

@@ -67,7 +67,7 @@ pub(super) async fn forward(
     if let Some(upload) = upload {
         // The body is polled, and 100 (Continue) sent by hyper, once the upstream's connection takes it. The upstream is
         // not asked: one that says no answers anyway, and the body is not read to its end.
-        let (upload, strip) = (Rc::clone(upload), Rc::clone(&snapshot.strip));
+        let (upload, strip) = (Rc::clone(upload), Rc::clone(&snapshot.strip_trailers));
         body = RequestBody::new(upload, limits, worker.deadlines.clone(), strip);
     }
     let sent = worker.pools.send(upstream, head, &mut body, replayable);

@@ -127,6 +127,7 @@ pub(crate) fn snapshot(generation: u64, config: Config) -> Snapshot {
         upstreams: vec![],
         tls: None,
         strip: StripSet::default(),
+        strip_trailers: StripSet::default(),
         trusted_proxies: TrustedProxies::default(),
         realm: config.server.realm.clone(),
         limits: config.server.limits.clone(),

@@ -22,6 +22,7 @@ mod server_timing;
 mod serving;
 mod spoofing;
 mod streaming;
+mod token_places;
 mod upstream_faults;
 mod watching;
 mod websocket;
