@@ -172,7 +172,7 @@ fn handshaken(
     let list = upstream.only();
     assert_eq!(list.like("x-auth-subject"), [b"alice"]);
     let list = list.all("sec-websocket-protocol");
-    (selected, list.into_iter().map(str::to_owned).collect())
+    (selected, list)
 }
 
 #[test]
