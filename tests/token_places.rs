@@ -67,7 +67,7 @@ impl Forwarded {
 
     fn all(&self, name: &str) -> Vec<&str> {
         let values = self.fields.get_all(name).iter();
-        values.map(|value| value.to_str().unwrap()).collect()
+        values.map(|value| value.to_str().expect("ASCII")).collect()
     }
 
     /// Whether any part of it holds `text`.
@@ -86,10 +86,8 @@ fn decide(fixture: &Fixture, mut head: Head) -> Result<Forwarded, Reason> {
         .path_and_query()
         .or(head.parts.uri.path_and_query());
     Ok(Forwarded {
-        target: target.unwrap().to_string(),
-        subprotocol: admission
-            .subprotocol()
-            .map(|name| name.to_str().unwrap().to_owned()),
+        target: target.expect("a path").to_string(),
+        subprotocol: admission.subprotocol().map(str::to_owned),
         fields: head.parts.headers,
     })
 }

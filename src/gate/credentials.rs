@@ -49,12 +49,15 @@ impl From<PlaceError> for Rejection {
 }
 
 /// No `Connection` option may take a token away, nor leave it to the next reader.
+#[inline]
 pub(super) fn check_connection(
     route: &Route,
     headers: &HeaderMap,
 ) -> Result<(), ConnectionOptionError> {
-    let places = route.token_from.iter().flatten();
-    let mut fields = places.filter_map(field_of);
+    let Some(places) = &route.token_from else {
+        return Ok(());
+    };
+    let mut fields = places.iter().filter_map(field_of);
     fields.try_for_each(|field| headers::refuse_connection_option(headers, field))
 }
 
@@ -160,21 +163,22 @@ fn token_at<'r>(
 /// Takes the tokens of a route, in all its places, and our cookies out of a head that goes on. With `forward_token` they
 /// stay; a preflight has none. `target` is the changed one, if there is one.
 ///
-/// Returns the subprotocol with a token that was offered: the answer selects it if the upstream selects none.
+/// Returns whether the subprotocol for a token was offered: the answer selects it if the upstream selects none.
+#[inline]
 pub(super) fn remove_tokens(
     snapshot: &Snapshot,
     route: &Route,
     preflight: bool,
     parts: &mut Parts,
     target: &mut Option<PathAndQuery>,
-) -> Result<Option<HeaderValue>, Rejection> {
+) -> Result<bool, Rejection> {
     let keep = route.forward_token && !preflight;
     let offered = match &route.token_from {
         None => {
             if preflight || (route.access.auth != Authentication::None && !keep) {
                 parts.headers.remove(AUTHORIZATION);
             }
-            None
+            false
         }
         Some(places) => {
             if preflight {
@@ -205,9 +209,9 @@ fn remove_from(
     keep: bool,
     parts: &mut Parts,
     target: &mut Option<PathAndQuery>,
-) -> Result<Option<HeaderValue>, Rejection> {
+) -> Result<bool, Rejection> {
     let headers = &mut parts.headers;
-    let mut offered = None;
+    let mut offered = false;
     for place in places {
         match place {
             TokenPlace::Authorization if keep => hide(headers, &AUTHORIZATION),
@@ -229,9 +233,7 @@ fn remove_from(
             }
             TokenPlace::Cookie(_) | TokenPlace::Query(_) => {}
             TokenPlace::Subprotocol(name) => {
-                if headers::offers_subprotocol(headers, name) {
-                    offered = HeaderValue::from_str(name).ok();
-                }
+                offered = headers::offers_subprotocol(headers, name);
                 if keep {
                     hide(headers, &SEC_WEBSOCKET_PROTOCOL);
                 } else {

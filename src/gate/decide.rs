@@ -10,7 +10,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Version};
 
 use crate::clock::UnixTime;
-use crate::config::Limits;
+use crate::config::{Limits, TokenPlace};
 use crate::headers::{self, ClaimFields, Client, Target, Upgrade};
 use crate::jwt::TokenError;
 use crate::revocation::RevocationSet;
@@ -43,7 +43,7 @@ pub struct Admission {
     route: Arc<Route>,
     upgrade: Option<Upgrade>,
     path_and_query: Option<PathAndQuery>,
-    subprotocol: Option<HeaderValue>,
+    offered_subprotocol: bool,
     expires: Option<UnixTime>,
     token: Option<AdmittedToken>,
 }
@@ -84,8 +84,17 @@ impl Admission {
     /// The subprotocol behind which a token could stand, if the client offered it: browsers end a WebSocket of which none
     /// was selected, and the upstream does not know of this one.
     #[must_use]
-    pub fn subprotocol(&self) -> Option<&HeaderValue> {
-        self.subprotocol.as_ref()
+    pub fn subprotocol(&self) -> Option<&str> {
+        let places = self.route.token_from.iter().flatten();
+        places
+            .filter(|_| self.offered_subprotocol)
+            .find_map(|place| match place {
+                TokenPlace::Subprotocol(name) => Some(&**name),
+                TokenPlace::Authorization
+                | TokenPlace::Header(_)
+                | TokenPlace::Cookie(_)
+                | TokenPlace::Query(_) => None,
+            })
     }
 }
 
@@ -148,7 +157,7 @@ pub fn decide(
     } else {
         admit(judge, parts, upgrade, memory, observer)?
     };
-    let subprotocol =
+    let offered_subprotocol =
         credentials::remove_tokens(snapshot, &route, preflight, parts, &mut path_and_query)?;
     if let Some(admitted) = &admitted {
         admitted.fields.insert_into(&mut parts.headers);
@@ -160,7 +169,7 @@ pub fn decide(
         route,
         upgrade,
         path_and_query,
-        subprotocol,
+        offered_subprotocol,
         expires,
         token,
     })

@@ -127,22 +127,14 @@ fn parts(query: &str) -> impl Iterator<Item = Part<'_>> {
     let mut separator = "";
     std::iter::from_fn(move || {
         let here = rest?;
-        let part = match here.find(['&', ';']) {
-            Some(end) => {
-                let (text, behind) = here.split_at(end);
-                let (next, behind) = behind.split_at(1);
-                rest = Some(behind);
-                (text, next)
-            }
-            None => {
-                rest = None;
-                (here, "")
-            }
-        };
-        let before = std::mem::replace(&mut separator, part.1);
+        let end = here.find(['&', ';']);
+        let (text, behind) = here.split_at(end.unwrap_or(here.len()));
+        let (next, behind) = behind.split_at(usize::from(end.is_some()));
+        rest = end.map(|_| behind);
+        let before = std::mem::replace(&mut separator, next);
         Some(Part {
             separator: before,
-            text: part.0,
+            text,
         })
     })
 }

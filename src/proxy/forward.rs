@@ -278,7 +278,9 @@ fn switch(
     if let Some(subprotocol) = admission.subprotocol()
         && !head.headers.contains_key(SEC_WEBSOCKET_PROTOCOL)
     {
-        let selected = subprotocol.clone();
+        // The configuration takes tokens (RFC 9110 §5.6.2) alone.
+        let selected = HeaderValue::from_str(subprotocol);
+        let selected = selected.map_err(|error| Rejection::fault(Reason::Internal, error))?;
         head.headers.insert(SEC_WEBSOCKET_PROTOCOL, selected);
     }
     let now = worker.shared.clock.now();

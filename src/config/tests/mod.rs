@@ -6,6 +6,7 @@ mod bad_keys;
 mod bad_local_issuer;
 mod bad_routes;
 mod bad_server;
+mod bad_token_places;
 mod environment;
 mod good;
 mod local_issuer;
