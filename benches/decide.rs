@@ -4,17 +4,23 @@
 
 use std::fmt::Write;
 use std::hint::black_box;
+use std::net::Ipv4Addr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
+use http::HeaderMap;
 use jsonwebtoken::{DecodingKey, Validation};
-use portcullis::gate::WorkerMemory;
-use portcullis::jwt::{Algorithm, CompactJws, PreparedKey};
+use portcullis::explain::{KeyFacts, KeyOrigin, Question, explain};
+use portcullis::gate::{Observer, Unobserved, WorkerMemory, decide};
+use portcullis::headers::Target;
+use portcullis::jwt::{
+    Algorithm, CompactJws, PreparedKey, TokenCheck, TokenObserver, VerifyingKey,
+};
 use portcullis::keys::KeyRequester;
 use portcullis::metrics::WorkerId;
 use serde_json::json;
-use support::{Fixture, ISSUER, ROUTES, SECRET, claims, claims_with, get, head};
+use support::{Fixture, ISSUER, NOW, ROUTES, SECRET, claims, claims_with, get, head};
 
 #[expect(dead_code, reason = "each binary uses a part of it")]
 #[path = "../tests/support/mod.rs"]
@@ -195,6 +201,82 @@ fn without_token(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// Notes every step, as whoever wants to know more than the verdict does.
+#[derive(Default)]
+struct Steps(usize);
+
+impl TokenObserver for Steps {
+    fn passed(&mut self, check: TokenCheck<'_>) {
+        black_box(&check);
+        self.0 += 1;
+    }
+}
+
+impl Observer for Steps {
+    fn target(&mut self, target: &Target<'_>) {
+        black_box(target);
+        self.0 += 1;
+    }
+
+    fn stripped(&mut self, headers: &HeaderMap) {
+        black_box(headers);
+        self.0 += 1;
+    }
+
+    fn known(&mut self) {
+        self.0 += 1;
+    }
+}
+
+/// Where keys come from, for an explanation: nothing is known.
+struct NoFacts;
+
+impl KeyFacts for NoFacts {
+    fn origin(&self, _issuer: &str, _key: &VerifyingKey) -> KeyOrigin {
+        KeyOrigin::default()
+    }
+}
+
+/// A decision on a known token without an observer and with one that counts, and a whole explanation of the same request.
+fn observed(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("observed");
+    let fixture = Fixture::new(&[Algorithm::EdDsa], &routes(0));
+    let token = fixture.sign(Algorithm::EdDsa, &claims());
+    let field = format!("Bearer {token}");
+    let request = || head(get("/orders/1").header("authorization", &field));
+    let (snapshot, revocations) = (&fixture.snapshot, &fixture.revocations);
+    let mut memory = WorkerMemory::of_worker(WorkerId(0), 1 << 20);
+    group.bench_function("nobody", |bencher| {
+        bencher.iter_batched(
+            request,
+            |mut head| {
+                let (head, nobody) = (&mut head, &mut Unobserved);
+                decide(snapshot, revocations, &mut memory, head, NOW, nobody).is_ok()
+            },
+            BatchSize::SmallInput,
+        );
+    });
+    group.bench_function("steps", |bencher| {
+        bencher.iter_batched(
+            request,
+            |mut head| {
+                let mut steps = Steps::default();
+                let head = &mut head;
+                let decided = decide(snapshot, revocations, &mut memory, head, NOW, &mut steps);
+                (decided.is_ok(), black_box(steps.0))
+            },
+            BatchSize::SmallInput,
+        );
+    });
+    let who = (Ipv4Addr::LOCALHOST.into(), NOW);
+    let question = Question::new("GET", "https://api.test/orders/1", &[], Some(&token), who);
+    let question = question.expect("a request");
+    group.bench_function("explain", |bencher| {
+        bencher.iter(|| explain(snapshot, revocations, &NoFacts, black_box(&question)));
+    });
+    group.finish();
+}
+
 /// jsonwebtoken's key and the strictest settings that the token passes.
 fn oracle(fixture: &Fixture, algorithm: Algorithm) -> (DecodingKey, Validation) {
     let key = match fixture.public_jwk(algorithm) {
@@ -212,5 +294,5 @@ fn oracle(fixture: &Fixture, algorithm: Algorithm) -> (DecodingKey, Validation) 
     (key, validation)
 }
 
-criterion_group!(benches, with_token, refused, without_token);
+criterion_group!(benches, with_token, observed, refused, without_token);
 criterion_main!(benches);

@@ -23,6 +23,7 @@ use super::revoke::Revoke;
 use super::run::Run;
 use super::session::Session;
 use super::status::Status;
+use super::test::Test;
 use super::token::Token;
 use super::user::User;
 use super::version::Version;
@@ -52,6 +53,7 @@ enum Command {
     Check(Check),
     Dev(Dev),
     Explain(Box<Explain>),
+    Test(Test),
     #[command(subcommand)]
     Token(Token),
     #[command(subcommand)]
@@ -111,6 +113,7 @@ impl Cli {
             Some(Command::Check(check)) => check.execute(),
             Some(Command::Dev(dev)) => dev.execute(),
             Some(Command::Explain(explain)) => explain.execute(),
+            Some(Command::Test(test)) => test.execute(),
             Some(Command::Token(token)) => token.execute(),
             Some(Command::Keys(keys)) => keys.execute(),
             Some(Command::User(user)) => user.execute(),

@@ -162,6 +162,9 @@ pub(super) enum Failure {
         "{0}: nothing is imported\n  --existing skip leaves such users as they are, --existing replace replaces them"
     )]
     ImportExists(StoreError),
+    /// Cases that cannot be run: where, and why.
+    #[error("{0}")]
+    Suite(String),
     /// The crypto library has no randomness.
     #[error("the system has no randomness")]
     Randomness,
@@ -175,7 +178,8 @@ impl Failure {
             | Self::Config(_)
             | Self::RefusedSettings { .. }
             | Self::Keys(_)
-            | Self::NoLocalIssuer => Exit::CONFIG,
+            | Self::NoLocalIssuer
+            | Self::Suite(_) => Exit::CONFIG,
             Self::Usage(_) | Self::Client(_) | Self::Revocation(_) => Exit::USAGE,
             Self::Start(error) | Self::Taken { error, .. } => exit_of_start(error),
             Self::Store(error) => exit_of_store(error),

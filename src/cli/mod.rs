@@ -29,6 +29,7 @@ mod run;
 mod session;
 mod state_directory;
 mod status;
+mod test;
 mod token;
 mod user;
 mod version;

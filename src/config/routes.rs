@@ -17,8 +17,8 @@ use super::server::networks;
 use super::token_places::token_from;
 use super::upstreams::{implicit, url};
 use super::{
-    Authentication, HostPattern, Issuer, LOCAL_ISSUER_ROUTE, Preflight, Requirements, Route, TokenPlace,
-    Upstream, suggest,
+    Authentication, HostPattern, Issuer, LOCAL_ISSUER_ROUTE, Preflight, Requirements, Route,
+    TokenPlace, Upstream, suggest,
 };
 
 /// What routes refer to.

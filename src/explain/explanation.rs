@@ -9,6 +9,9 @@ pub struct Explanation {
     pub at: String,
     /// What was asked.
     pub request: Asked,
+    /// The route that was found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route: Option<String>,
     /// Every step, in the order of the decision.
     pub steps: Vec<Step>,
     /// What was decided.

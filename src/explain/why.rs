@@ -46,6 +46,7 @@ pub fn explain(
             url: question.shown_url(),
             client: client.to_string(),
         },
+        route: walk.route.as_ref().map(|route| route.name.to_string()),
         steps: sight.steps(),
         verdict: verdict(&decision, snapshot, &walk),
         answer: outcome(&decision, snapshot, &head, &arrived, &walk),

@@ -171,25 +171,38 @@ impl SigningKey {
     /// # Errors
     /// When the crypto library refuses.
     pub fn sign(&self, typ: &str, claims: &serde_json::Value) -> Result<String, KeyError> {
+        self.sign_as(&self.kid, typ, claims)
+    }
+
+    /// The same under another `kid`, for this token alone: what its verifiers make of that is their matter.
+    ///
+    /// # Errors
+    /// When the crypto library refuses.
+    pub fn sign_as(
+        &self,
+        kid: &str,
+        typ: &str,
+        claims: &serde_json::Value,
+    ) -> Result<String, KeyError> {
         let failed = KeyError::Invalid("the token could not be signed");
         match &self.signer {
             Signer::Hmac(algorithm, key) => {
                 let mut header = Header::new(*algorithm);
                 header.typ = Some(typ.to_owned());
-                header.kid = Some(self.kid().to_owned());
+                header.kid = Some(kid.to_owned());
                 jsonwebtoken::encode(&header, claims, key).map_err(|_| failed)
             }
-            Signer::Rsa(pair, encoding) => self.compact(typ, claims, |input| {
+            Signer::Rsa(pair, encoding) => self.compact((kid, typ), claims, |input| {
                 let mut signature = vec![0; pair.public_modulus_len()];
                 pair.sign(*encoding, &SystemRandom::new(), input, &mut signature)
                     .map_err(|_| failed)?;
                 Ok(signature)
             }),
-            Signer::Ecdsa(pair) => self.compact(typ, claims, |input| {
+            Signer::Ecdsa(pair) => self.compact((kid, typ), claims, |input| {
                 let signature = pair.sign(&SystemRandom::new(), input);
                 Ok(signature.map_err(|_| failed)?.as_ref().to_vec())
             }),
-            Signer::Ed25519(pair) => self.compact(typ, claims, |input| {
+            Signer::Ed25519(pair) => self.compact((kid, typ), claims, |input| {
                 let signature = pair.try_sign(input).map_err(|_| failed)?;
                 Ok(signature.as_ref().to_vec())
             }),
@@ -199,14 +212,14 @@ impl SigningKey {
     /// The compact serialization (RFC 7515 §7.1).
     fn compact(
         &self,
-        typ: &str,
+        (kid, typ): (&str, &str),
         claims: &serde_json::Value,
         sign: impl FnOnce(&[u8]) -> Result<Vec<u8>, KeyError>,
     ) -> Result<String, KeyError> {
         let header = serde_json::json!({
             "typ": typ,
             "alg": self.algorithm.name(),
-            "kid": self.kid(),
+            "kid": kid,
         });
         let part = |value: &serde_json::Value| base64url::encode(value.to_string().as_bytes());
         let input = format!("{}.{}", part(&header), part(claims));

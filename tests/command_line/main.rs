@@ -7,6 +7,7 @@ mod clients;
 mod commands;
 mod developing;
 mod explaining;
+mod policies;
 mod process;
 mod remote;
 mod revocations;

@@ -5,6 +5,7 @@ mod offline;
 mod text;
 
 pub(super) use command::Explain;
+pub(super) use text::render;
 
 #[cfg(test)]
 mod tests;

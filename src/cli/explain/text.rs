@@ -15,7 +15,11 @@ const INDENT: &str = "                      ";
 const GUESSES: &str = "\n?  was not reached: this is what the token says of itself, unverified\n";
 
 /// Everything, with line ends.
-pub(super) fn render(explanation: &Explanation, notes: &[String], colour: Colour) -> String {
+pub(in crate::cli) fn render(
+    explanation: &Explanation,
+    notes: &[String],
+    colour: Colour,
+) -> String {
     let mut text = String::new();
     let asked = &explanation.request;
     let line = printable(&format!("{} {}", asked.method, asked.url));
