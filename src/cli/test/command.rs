@@ -35,7 +35,7 @@ pub(in crate::cli) struct Test {
 enum Format {
     /// Lines, as cargo test has them, with an explanation of what failed
     Text,
-    /// XML as JUnit writes it
+    /// XML, as CI systems read it
     Junit,
     /// One JSON object
     Json,
@@ -53,11 +53,9 @@ impl Test {
         }
         let filtered = all - runs.len();
         if self.list {
-            let names: String = runs
-                .iter()
-                .map(|run| format!("{}\n", printable(&run.name)))
-                .collect();
-            write_out(names)?;
+            for run in &runs {
+                write_out(format_args!("{}\n", printable(&run.name)))?;
+            }
             return Ok(Exit::OK);
         }
         let snapshot = judge.snapshot()?;

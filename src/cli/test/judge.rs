@@ -144,15 +144,15 @@ impl<'s> Judge<'s> {
         issuer: usize,
     ) -> Result<Vec<Algorithm>, Failure> {
         let listed = self.config.issuers[issuer].policy.algorithms;
-        let named = |name: &String| {
+        let by_name = |name: &String| {
             Algorithm::from_name(name)
                 .ok_or_else(|| bad(case, &format!("there is no algorithm {name:?}")))
         };
         match (&case.algorithms, &token.algorithm) {
             (Some(Algorithms::Word(word)), _) if word == "all" => Ok(listed.iter().collect()),
-            (Some(Algorithms::Word(word)), _) => Ok(vec![named(word)?]),
-            (Some(Algorithms::Names(names)), _) => names.iter().map(named).collect(),
-            (None, Some(name)) => Ok(vec![named(name)?]),
+            (Some(Algorithms::Word(word)), _) => Ok(vec![by_name(word)?]),
+            (Some(Algorithms::Names(names)), _) => names.iter().map(by_name).collect(),
+            (None, Some(name)) => Ok(vec![by_name(name)?]),
             (None, None) => Ok(listed.iter().take(1).collect()),
         }
     }

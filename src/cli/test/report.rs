@@ -1,4 +1,4 @@
-//! What is said of a run: lines as cargo test has them, JUnit's XML, or JSON.
+//! What is said of a run: lines as cargo test has them, `JUnit`'s XML, or JSON.
 
 use std::fmt::Write as _;
 
@@ -71,7 +71,7 @@ pub(super) fn json(outcomes: &[Outcome]) -> Value {
     json!({ "passed": outcomes.len() - failed, "failed": failed, "cases": cases.collect::<Vec<_>>() })
 }
 
-/// A test suite as JUnit and those who read its reports write it.
+/// A test suite as `JUnit` and those who read its reports write it.
 pub(super) fn junit(suite: &str, outcomes: &[Outcome]) -> String {
     let (count, failures) = (outcomes.len(), failed(outcomes).count());
     let suite = escaped(suite);
