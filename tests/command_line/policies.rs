@@ -14,6 +14,10 @@ fn fixture(change: impl Fn(&str) -> String) -> Sandbox {
     sandbox
 }
 
+fn read(sandbox: &Sandbox, file: &str) -> String {
+    std::fs::read_to_string(sandbox.path(file)).expect("a file")
+}
+
 fn suite(file: &str) -> String {
     let file = repository().join(file);
     file.to_str().expect("UTF-8").to_owned()
@@ -199,7 +203,7 @@ fn a_failure_is_told_with_the_way_to_it() {
     let ended = sandbox.run(&["test", "policies.toml", "a reader"]);
     assert_eq!(ended.code, Some(3));
     for says in [
-        "running 1 tests\ntest a reader reads ... FAILED\n",
+        "running 1 test\ntest a reader reads ... FAILED\n",
         "---- a reader reads ----\nstatus: expected \"200\", is \"403 insufficient_scope\"\n",
         "REFUSED  access",
         "test result: FAILED. 0 passed; 1 failed; 56 filtered out\n",
@@ -260,6 +264,10 @@ fn what_is_no_suite_is_78_and_says_where() {
             "by \"name\"",
         ),
         (
+            format!("{head}{case}token = {{}}\ntoken_file = \"t\"\n"),
+            "a `token` and a `token_file`",
+        ),
+        (
             format!("{head}{case}revoked = {{ sub = \"x\" }}\n"),
             "needs a `token`",
         ),
@@ -274,6 +282,49 @@ fn what_is_no_suite_is_78_and_says_where() {
     }
     assert_eq!(Sandbox::new().run(&["test", "gone.toml"]).code, Some(1));
     assert_eq!(Sandbox::new().run(&["test"]).code, Some(2));
+}
+
+#[test]
+fn a_token_of_a_file_is_verified_by_the_key_files() {
+    let sandbox = fixture(str::to_owned);
+    sandbox.ok(&["keys", "generate", "--kid", "own"]);
+    sandbox.write("keys.json", &read(&sandbox, "own.jwks.json"));
+    let minted = sandbox.ok(&[
+        "token",
+        "mint",
+        "-c",
+        "gateway.toml",
+        "--issuer",
+        "corp",
+        "--key",
+        "own.private.pem",
+        "--kid",
+        "own",
+        "--sub",
+        "alice",
+        "--scope",
+        "orders:read",
+    ]);
+    sandbox.write("token.jwt", &minted);
+    sandbox.write("forged.jwt", &minted.replace("eyJ", "eyK"));
+    let now = jiff::Timestamp::now();
+    let suite = |file: &str, status: u16| {
+        format!(
+            "config = \"gateway.toml\"\nnow = \"{now}\"\n[[cases]]\nname = \"a\"\n\
+             request = \"GET https://api.example.com/orders\"\ntoken_file = \"{file}\"\n\
+             expect = {{ status = {status} }}\n"
+        )
+    };
+    for (file, status) in [("token.jwt", 200), ("forged.jwt", 401)] {
+        sandbox.write("suite.toml", &suite(file, status));
+        sandbox.ok(&["test", "suite.toml"]);
+    }
+    let ended = {
+        sandbox.write("suite.toml", &suite("gone.jwt", 200));
+        sandbox.run(&["test", "suite.toml"])
+    };
+    assert_eq!(ended.code, Some(1), "{}", ended.err);
+    assert!(ended.err.contains("gone.jwt"), "{}", ended.err);
 }
 
 #[test]

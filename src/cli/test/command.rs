@@ -81,7 +81,8 @@ impl Test {
             }
             Format::Text => {
                 let colour = Colour::of_stdout();
-                write_out(format_args!("running {} tests\n", outcomes.len()))?;
+                let tests = if outcomes.len() == 1 { "test" } else { "tests" };
+                write_out(format_args!("running {} {tests}\n", outcomes.len()))?;
                 let lines: String = outcomes.iter().map(|it| report::line(it, colour)).collect();
                 let walk = |outcome: &Outcome| render(&outcome.explanation, &[], colour);
                 write_out(lines)?;

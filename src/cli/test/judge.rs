@@ -6,14 +6,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use crate::cli::failure::Failure;
 use crate::clock::{Clock, UnixTime};
-use crate::config::{self, Config, Environment, KeySource, Keys, parse_duration};
+use crate::config::{self, Config, Environment, Issuer, KeySource, Keys, parse_duration};
 use crate::explain::{Explanation, KeyFacts, KeyOrigin, Question, Verdict, explain};
 use crate::gate::Reason;
 use crate::jwt::{Algorithm, VerifyingKey};
+use crate::keys::{RemoteKeySets, load};
 use crate::metrics::Metrics;
 use crate::revocation::{
     Revocation, RevocationKind, RevocationSet, RevocationTarget, RevocationWriter,
@@ -66,8 +67,12 @@ impl KeyFacts for NoFacts {
 }
 
 impl<'s> Judge<'s> {
-    /// Reads the configuration. Keys, certificates and CAs of it are not looked at.
+    /// Reads the configuration. Certificates and CAs of it are not looked at, and keys only if a case has its token from a file.
     pub(super) fn new(suite: &'s Suite, file: &Path) -> Result<Self, Failure> {
+        let mut cases = suite.cases.iter();
+        if let Some(case) = cases.find(|it| it.token.is_some() && it.token_file.is_some()) {
+            return Err(bad(case, "has a `token` and a `token_file`"));
+        }
         let directory = file.parent().unwrap_or(Path::new("")).to_owned();
         let now: jiff::Timestamp = suite
             .now
@@ -78,7 +83,14 @@ impl<'s> Judge<'s> {
         for upstream in &mut config.upstreams {
             upstream.ca = None;
         }
+        let mut files = Vec::new();
         for issuer in &mut config.issuers {
+            let reads = suite.cases.iter().any(|case| case.token_file.is_some());
+            files.push(if reads {
+                configured(issuer)?
+            } else {
+                Vec::new()
+            });
             issuer.keys = Keys::Public(vec![KeySource::Store]);
         }
         Ok(Self {
@@ -86,7 +98,7 @@ impl<'s> Judge<'s> {
             directory,
             now: UnixTime::from_seconds(now.as_second()),
             config,
-            keys: MadeKeys::default(),
+            keys: MadeKeys::with(files),
         })
     }
 
@@ -236,7 +248,10 @@ impl<'s> Judge<'s> {
         });
         claims[&*policy.audience_claim] = json!(policy.audiences);
         for (name, value) in &token.claims {
-            set(&mut claims, name, value);
+            claims[name] = value.clone();
+        }
+        if let Some(members) = claims.as_object_mut() {
+            members.retain(|name, _| !token.without.contains(name));
         }
         let typ = match &token.typ {
             Some(typ) => typ.clone(),
@@ -286,20 +301,14 @@ impl<'s> Judge<'s> {
     }
 }
 
-/// Sets a claim; `false` takes out one that would be there.
-fn set(claims: &mut Value, name: &str, value: &Value) {
-    let Some(members) = claims.as_object_mut() else {
-        return;
-    };
-    set_member(members, name, value);
-}
-
-fn set_member(members: &mut Map<String, Value>, name: &str, value: &Value) {
-    if *value == Value::Bool(false) && members.contains_key(name) {
-        members.remove(name);
-    } else {
-        members.insert(name.to_owned(), value.clone());
+/// The keys of the configuration's key files. What would have to be fetched or made is not there.
+fn configured(issuer: &Issuer) -> Result<Vec<VerifyingKey>, Failure> {
+    if matches!(issuer.keys, Keys::Generate(_)) {
+        return Ok(Vec::new());
     }
+    let loaded = load(issuer, Path::new(""), &RemoteKeySets::none())
+        .map_err(|error| Failure::Suite(error.to_string()))?;
+    Ok(loaded.keys.iter().cloned().collect())
 }
 
 /// `"5m"`, or `"-5m"`.

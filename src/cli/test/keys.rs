@@ -1,4 +1,4 @@
-//! Keys that are made for a run, in the place of those that the configuration names: nothing is fetched, and no key file read.
+//! Keys that are made for a run, in the place of those that the configuration names: nothing is fetched.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -16,9 +16,19 @@ pub(super) struct MadeKeys {
     keys: HashMap<(usize, Algorithm), Rc<SigningKey>>,
     /// Those of nobody.
     strangers: HashMap<Algorithm, Rc<SigningKey>>,
+    /// By issuer: keys of its own that sign nothing here.
+    files: Vec<Vec<VerifyingKey>>,
 }
 
 impl MadeKeys {
+    /// None yet, beside those that each issuer has in files.
+    pub(super) fn with(files: Vec<Vec<VerifyingKey>>) -> Self {
+        Self {
+            files,
+            ..Self::default()
+        }
+    }
+
     /// The issuer's key for an algorithm. Its kid is the algorithm's name.
     pub(super) fn of(
         &mut self,
@@ -33,13 +43,15 @@ impl MadeKeys {
         made(&mut self.strangers, algorithm, algorithm)
     }
 
-    /// What the issuer's key set is: every key that was made for it.
+    /// What the issuer's key set is: every key that was made for it, and those of its files.
     pub(super) fn set_of(&self, issuer: usize) -> Result<LoadedKeys, Failure> {
         let own = self.keys.iter().filter(|((of, _), _)| *of == issuer);
-        let verifying: Result<Vec<VerifyingKey>, KeyError> =
-            own.map(|(_, key)| key.verifying_key()).collect();
+        let mut keys = self.files.get(issuer).cloned().unwrap_or_default();
+        for (_, key) in own {
+            keys.push(key.verifying_key().map_err(failure)?);
+        }
         let all = Algorithm::ALL.iter().copied().collect();
-        let (keys, skipped) = KeySet::new(verifying.map_err(failure)?, all);
+        let (keys, skipped) = KeySet::new(keys, all);
         Ok(LoadedKeys {
             keys,
             skipped,

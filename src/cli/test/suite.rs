@@ -47,7 +47,7 @@ pub(super) struct Case {
     pub(super) client: Option<IpAddr>,
     /// A token that is made; without one, and without `token_file`, the request has none.
     pub(super) token: Option<Token>,
-    /// A file with a token, relative to this file.
+    /// A file with a token, relative to this file. The key files of the configuration verify it.
     pub(super) token_file: Option<PathBuf>,
     /// Once for each of these algorithms.
     pub(super) algorithms: Option<Algorithms>,
@@ -83,9 +83,11 @@ pub(super) struct Token {
     pub(super) algorithm: Option<String>,
     pub(super) kid: Option<String>,
     pub(super) typ: Option<String>,
-    /// Members to be set; `false` takes one out that would be there.
     #[serde(default)]
     pub(super) claims: Map<String, Value>,
+    /// Claims that it does not have: of those that the issuer wants, and of `defaults`.
+    #[serde(default)]
+    pub(super) without: Vec<String>,
     /// How long it is good for, or `"-5m"`: since when it is not. 5 minutes.
     pub(super) expires_in: Option<String>,
     /// Since when it is good for something: `"-1m"`, or `"5m"` from now on. 1 minute ago.
@@ -153,6 +155,9 @@ impl Token {
     pub(super) fn over(&self, defaults: &Self) -> Self {
         let mut claims = defaults.claims.clone();
         claims.extend(self.claims.clone());
+        let mut without = defaults.without.clone();
+        without.retain(|name| !self.claims.contains_key(name));
+        without.extend(self.without.clone());
         let or =
             |own: &Option<String>, other: &Option<String>| own.clone().or_else(|| other.clone());
         Self {
@@ -161,6 +166,7 @@ impl Token {
             kid: or(&self.kid, &defaults.kid),
             typ: or(&self.typ, &defaults.typ),
             claims,
+            without,
             expires_in: or(&self.expires_in, &defaults.expires_in),
             issued: or(&self.issued, &defaults.issued),
             forged: self.forged || defaults.forged,
